@@ -1,0 +1,147 @@
+"""Decoders and encoders, derived once from each message's dataclass. No message has parsing code of its own."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+import msgpack
+
+from ringline.protocol.errors import BAD_PARAMETER, TOO_LARGE, ProtocolError
+from ringline.protocol.limits import MAX_DEPTH, BadValue, Kind
+
+M = TypeVar("M")
+
+
+def wire(
+    key: str,
+    kind: Kind,
+    meaning: str,
+    default: Any = dataclasses.MISSING,  # noqa: ANN401 - as dataclasses.field
+) -> Any:  # noqa: ANN401 - likewise
+    """Declare a field of a message: its key on the wire, its kind, what it means, and its value where left out."""
+    return dataclasses.field(default=default, metadata={"key": key, "kind": kind, "meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True)
+class WireField:
+    """One field of a message, as declared with `wire`."""
+
+    attribute: str
+    key: str
+    kind: Kind
+    meaning: str
+    default: object
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """The kind of a field that holds another message."""
+
+    codec: "Codec[Any]"
+
+    @property
+    def describes(self) -> str:
+        return f"map, see {self.codec.message.__name__}"
+
+    def check(self, value: object) -> object:
+        return self.codec.decode(value)
+
+
+class Codec(Generic[M]):
+    """Decodes and encodes one message class.
+
+    Args:
+        message: a dataclass whose fields are declared with `wire`.
+        tag: the key and value that tell this message from its siblings, such as ("op", "invite").
+    """
+
+    def __init__(self, message: type[M], tag: tuple[str, str] | None = None) -> None:
+        self.message = message
+        self.tag = tag
+        self.fields = tuple(
+            WireField(
+                f.name,
+                f.metadata["key"],
+                f.metadata["kind"],
+                f.metadata["meaning"],
+                f.default,
+                f.default is dataclasses.MISSING,
+            )
+            for f in dataclasses.fields(cast("Any", message))
+        )
+        self._known = {f.key for f in self.fields} | ({tag[0]} if tag else set())
+
+    def decode(self, raw: object) -> M:
+        """Read a message from a decoded map; fields nobody knows are ignored, so that the protocol can grow.
+
+        Raises:
+            ProtocolError: bad_parameter with the field, where one is missing, of a wrong type or out of its limits.
+        """
+        if type(raw) is not dict:
+            raise ProtocolError(BAD_PARAMETER, "must be a map")
+        values: dict[str, object] = {}
+        for field in self.fields:
+            value = raw.get(field.key)
+            if value is None:
+                if field.required:
+                    raise ProtocolError(BAD_PARAMETER, "is missing", field.key)
+                continue
+            try:
+                values[field.attribute] = field.kind.check(value)
+            except BadValue as bad:
+                raise ProtocolError(BAD_PARAMETER, str(bad), field.key) from None
+            except ProtocolError as bad:
+                inner = field.key if bad.field is None else f"{field.key}.{bad.field}"
+                raise ProtocolError(bad.code, bad.text, inner) from None
+        if len(raw) > len(values):
+            self._check_depth(raw)
+        return self.message(**values)
+
+    def _check_depth(self, raw: Mapping[object, object]) -> None:
+        for key, value in raw.items():
+            if key not in self._known and _deeper_than(value, MAX_DEPTH):
+                raise ProtocolError(BAD_PARAMETER, f"is nested deeper than {MAX_DEPTH}", str(key)[:64])
+
+    def to_map(self, message: M) -> dict[str, object]:
+        """The message as a map with wire keys; fields that hold their default are left out."""
+        out: dict[str, object] = {self.tag[0]: self.tag[1]} if self.tag else {}
+        for field in self.fields:
+            value = getattr(message, field.attribute)
+            if value == field.default and not field.required:
+                continue
+            if type(field.kind) is Nested:
+                value = field.kind.codec.to_map(value)
+            out[field.key] = value
+        return out
+
+
+def _deeper_than(value: object, levels: int) -> bool:
+    if type(value) is dict:
+        inside: list[object] = list(value.values())
+    elif type(value) is list:
+        inside = value
+    else:
+        return False
+    return levels == 0 or any(_deeper_than(one, levels - 1) for one in inside)
+
+
+def pack(value: object) -> bytes:
+    """Encode as MessagePack."""
+    return msgpack.packb(value)
+
+
+def unpack(payload: bytes, limit: int) -> object:
+    """Decode one MessagePack value that fills the payload.
+
+    Raises:
+        ProtocolError: too_large above `limit` bytes; bad_parameter where it is not MessagePack, is followed by more
+            bytes, or has a map key that is no string.
+    """
+    if len(payload) > limit:
+        raise ProtocolError(TOO_LARGE, f"a message has at most {limit} bytes, this one has {len(payload)}")
+    try:
+        return msgpack.unpackb(payload, strict_map_key=True)
+    except (ValueError, msgpack.UnpackException, TypeError, RecursionError) as bad:
+        raise ProtocolError(BAD_PARAMETER, f"is not one MessagePack value ({type(bad).__name__})") from None

@@ -1,0 +1,101 @@
+"""The registry of error codes, and the exception that carries one.
+
+Codes keep the numbers of Tencent IM where it has one for the case (TIMErrCode and the signaling manager's codes), so
+that ported applications keep their tables; names are ours and tell cases apart that share a number.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Fault(Enum):
+    """Whose doing an error is, which is what decides whether a repeat can help."""
+
+    CALLER = "caller"
+    """The request itself is wrong: the same request will be refused again."""
+    STATE = "state"
+    """The request came too late, or twice: somebody else's move decided it."""
+    SERVER = "server"
+    """The request was fine: the same request may succeed later, and clients repeat it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """One row of the registry: the number on the wire, its name, whose fault it is and what it means."""
+
+    code: int
+    name: str
+    fault: Fault
+    meaning: str
+
+
+BAD_PARAMETER: Final = ErrorCode(
+    6017, "bad_parameter", Fault.CALLER, "A field is missing, of a wrong type, out of its limits or contradictory."
+)
+TOO_MANY_REQUESTS: Final = ErrorCode(
+    7008, "too_many_requests", Fault.CALLER, "A limit on how much one user may have or ask for at once was reached."
+)
+TOO_LARGE: Final = ErrorCode(
+    8001, "too_large", Fault.CALLER, "The message, its data or the invitation it would make exceeds a size limit."
+)
+UNKNOWN_INVITATION: Final = ErrorCode(
+    8010, "unknown_invitation", Fault.STATE, "No invitation has this id: never made, or over for too long."
+)
+INVITATION_OVER: Final = ErrorCode(
+    8010, "invitation_over", Fault.STATE, "The invitation, or this user's part in it, was already settled."
+)
+NOT_PERMITTED: Final = ErrorCode(
+    8011, "not_permitted", Fault.CALLER, "This user has no part in the invitation that allows the operation."
+)
+ALREADY_EXISTS: Final = ErrorCode(8012, "already_exists", Fault.CALLER, "Another invitation already has this id.")
+SERVER_UNAVAILABLE: Final = ErrorCode(
+    8100, "server_unavailable", Fault.SERVER, "The extension cannot reach its store just now; repeat the request."
+)
+
+NOT_CONNECTED: Final = ErrorCode(
+    9508, "not_connected", Fault.SERVER, "Local: no connection to the broker before the request's time was over."
+)
+NO_ANSWER: Final = ErrorCode(
+    9520, "no_answer", Fault.SERVER, "Local: the request was sent, but no answer came before its time was over."
+)
+CLOSED: Final = ErrorCode(6014, "closed", Fault.CALLER, "Local: the client was closed before the request was answered.")
+WITHDRAWN: Final = ErrorCode(
+    6015, "withdrawn", Fault.STATE, "Local: the invitation was cancelled before it was ever sent; nobody rang."
+)
+
+REGISTRY: Final = (
+    BAD_PARAMETER,
+    TOO_MANY_REQUESTS,
+    TOO_LARGE,
+    UNKNOWN_INVITATION,
+    INVITATION_OVER,
+    NOT_PERMITTED,
+    ALREADY_EXISTS,
+    SERVER_UNAVAILABLE,
+    NOT_CONNECTED,
+    NO_ANSWER,
+    CLOSED,
+    WITHDRAWN,
+)
+BY_NAME: Final = {row.name: row for row in REGISTRY}
+
+
+class RinglineError(Exception):
+    """The base of every error Ringline raises."""
+
+
+class ProtocolError(RinglineError):
+    """A message that breaks the protocol: its code, and the field at fault where one is.
+
+    Args:
+        code: the registry's row.
+        text: what is wrong, for a person.
+        field: the wire key at fault, or None where it is the message as a whole.
+    """
+
+    def __init__(self, code: ErrorCode, text: str, field: str | None = None) -> None:
+        super().__init__(text if field is None else f"{field}: {text}")
+        self.code = code
+        self.text = text
+        self.field = field
