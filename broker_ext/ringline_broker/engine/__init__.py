@@ -1,0 +1,1 @@
+"""The engine: what an invitation is and what may become of it. No I/O, no clock; time is an argument."""

@@ -1,0 +1,380 @@
+"""The one function that decides: an invitation and a command in, the next version and an answer out."""
+
+from dataclasses import dataclass
+
+from ringline.protocol.errors import (
+    BAD_PARAMETER,
+    INVITATION_OVER,
+    NOT_PERMITTED,
+    TOO_LARGE,
+    TOO_MANY_REQUESTS,
+    ErrorCode,
+)
+from ringline.protocol.messages import (
+    Accept,
+    Cancel,
+    Invite,
+    Modify,
+    OnInvitation,
+    Reject,
+    State,
+)
+from ringline_broker.engine.draft import Draft
+from ringline_broker.engine.log import state_for
+from ringline_broker.engine.model import Invitation, LogEvent, Outcome, Part, Seat
+from ringline_broker.engine.table import RULES, Act, Role, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a server allows; every one is a setting."""
+
+    invitees: int = 100
+    record_bytes: int = 262_144
+    quiet_limit_ms: int = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A user's request, as a command."""
+
+    user: str
+    request: OnInvitation
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The extension's own command: the invitation is due."""
+
+    iid: str
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyOnline:
+    """The extension's own command: no invitee of an online_only invitation has a device online."""
+
+    iid: str
+
+
+Command = Ask | Deadline | NobodyOnline
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It was done, now (the events are the answer) or by an earlier copy of the request."""
+
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It was refused, and changed nothing."""
+
+    code: ErrorCode
+    text: str
+    field: str | None = None
+    state: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """The present state was asked for."""
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Pass `ringing` on to the inviter; nothing is kept and nobody is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nothing to do, and nothing to say."""
+
+
+Reply = Done | Refused | Show | Forward | Silence
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became of it. `invitation` is the same object where nothing changed; its events after the old version are
+    what is new (see `log.events_since`).
+    """
+
+    invitation: Invitation | None
+    reply: Reply
+
+
+def step(invitation: Invitation | None, command: Command, now_ms: int, limits: Limits | None = None) -> Step:
+    """Apply one command.
+
+    Args:
+        invitation: as it stands, or None where the id is not known.
+        command: what is asked.
+        now_ms: store time at which the request was read; at or after the deadline it is late, and the deadline is
+            applied first.
+        limits: what the server allows.
+    """
+    if invitation is not None and invitation.due is not None and now_ms >= invitation.due:
+        invitation = _pass_deadline(invitation, now_ms)
+    match command:
+        case Deadline():
+            return Step(invitation, Silence())
+        case NobodyOnline():
+            return Step(_nobody_online(invitation, now_ms), Silence())
+        case Ask():
+            return _ask(invitation, command, now_ms, limits or Limits())
+
+
+def _pass_deadline(invitation: Invitation, now_ms: int) -> Invitation:
+    part, ev = (Part.TIMED_OUT, "timed_out") if invitation.timeout else (Part.EXPIRED, "expired")
+    return _settle_pending(invitation, part, ev, now_ms)
+
+
+def _nobody_online(invitation: Invitation | None, now_ms: int) -> Invitation | None:
+    if invitation is None or not invitation.pending:
+        return invitation
+    return _settle_pending(invitation, Part.OFFLINE, "offline", now_ms)
+
+
+def _settle_pending(invitation: Invitation, part: Part, ev: str, now_ms: int) -> Invitation:
+    draft = Draft(invitation, now_ms)
+    users = draft.pending
+    draft.settle(users, part)
+    draft.add(ev, (invitation.inviter, *users), out=users)
+    return draft.finish()
+
+
+def role_of(invitation: Invitation | None, user: str) -> Role:
+    """What a user is to an invitation."""
+    if invitation is None:
+        return Role.STRANGER
+    if user == invitation.inviter:
+        return Role.INVITER
+    return Role.INVITEE if user in invitation.seats else Role.STRANGER
+
+
+def standing_of(invitation: Invitation | None, user: str) -> Standing:
+    """The state a user's operation finds."""
+    if invitation is None:
+        return Standing.NONE
+    if invitation.is_tombstone:
+        return Standing.TOMBSTONE
+    if user in invitation.seats:
+        return Standing(invitation.seats[user].part.value)
+    return Standing.OPEN if invitation.end is None else Standing.OVER
+
+
+def _ask(invitation: Invitation | None, ask: Ask, now_ms: int, limits: Limits) -> Step:
+    rule = RULES[ask.request.op, role_of(invitation, ask.user), standing_of(invitation, ask.user)]
+    if _is_repeat(invitation, ask):
+        return Step(invitation, Done(repeated=True))
+    if rule.refusal is not None:
+        return Step(invitation, _refuse(invitation, ask, rule.refusal, now_ms))
+    match rule.act:
+        case Act.FORWARD:
+            return Step(invitation, Forward())
+        case Act.SHOW if invitation is not None:
+            return Step(invitation, Show(state_for(invitation, ask.user, now_ms, with_data=True)))
+        case None | Act.IGNORE | Act.SHOW:
+            return Step(invitation, Silence())
+        case act:
+            return _change(invitation, ask, act, rule.becomes, now_ms, limits)
+
+
+def _change(
+    invitation: Invitation | None, ask: Ask, act: Act, becomes: Part | None, now_ms: int, limits: Limits
+) -> Step:
+    changed = _act(invitation, ask, act, becomes or Part.PENDING, now_ms, limits)
+    if isinstance(changed, Refused):
+        return Step(invitation, changed)
+    has_data = bool(getattr(ask.request, "data", None))
+    if changed.size > limits.record_bytes and has_data:
+        text = f"the invitation's record would exceed {limits.record_bytes} bytes; send less data"
+        return Step(invitation, Refused(TOO_LARGE, text, "data"))
+    return Step(changed, Done())
+
+
+def _act(
+    invitation: Invitation | None, ask: Ask, act: Act, becomes: Part, now_ms: int, limits: Limits
+) -> Invitation | Refused:
+    match act, ask.request, invitation:
+        case Act.CREATE, Invite() as invite, _:
+            return _create(invitation, ask.user, invite, now_ms, limits)
+        case Act.BURY, cancel, None:
+            return _bury(ask.user, cancel, now_ms)
+        case Act.SETTLE_SELF, Accept() | Reject() as answer, Invitation():
+            return _settle_self(invitation, ask.user, answer, becomes, now_ms)
+        case Act.SETTLE_OTHERS, Cancel() as cancel, Invitation():
+            return _settle_others(invitation, ask, cancel, becomes, now_ms)
+        case Act.REPLACE_DATA, Modify() as modify, Invitation():
+            return _replace_data(invitation, ask.user, modify, now_ms)
+        case _:
+            raise AssertionError(f"the table gives {act} to {ask.request.op}, which cannot be")
+
+
+def _is_repeat(invitation: Invitation | None, ask: Ask) -> bool:
+    """A repeat by the same request id, or by the same device of what it brought about."""
+    if invitation is None:
+        return False
+    request = ask.request
+    if any(event.re == request.id and event.by == ask.user for event in invitation.events):
+        return True
+    match request:
+        case Accept():
+            return invitation.seats.get(ask.user) == Seat(Part.ACCEPTED, request.dev)
+        case Reject():
+            return invitation.seats.get(ask.user) == Seat(Part.REJECTED, request.dev)
+        case Invite():
+            return invitation.inviter == ask.user and _same_invite(invitation, request)
+        case Cancel() if invitation.inviter == ask.user:
+            return _same_cancel(invitation, request)
+        case _:
+            return False
+
+
+def _same_invite(invitation: Invitation, request: Invite) -> bool:
+    if invitation.is_tombstone:
+        return False
+    first = next(event for event in invitation.events if event.ev == "invited")
+    return (
+        tuple(dict.fromkeys(request.to)) == tuple(invitation.seats)
+        and request.data == first.data
+        and request.timeout == invitation.timeout
+        and request.answers == invitation.answers
+        and request.audience == invitation.audience
+        and request.online_only == invitation.online_only
+    )
+
+
+def _same_cancel(invitation: Invitation, request: Cancel) -> bool:
+    """Whether this device already cancelled just what is asked for now."""
+    cancels = [e for e in invitation.events if e.ev == "cancelled" and e.by == invitation.inviter]
+    if invitation.is_tombstone:
+        return True
+    mine = {user for event in cancels if event.dev == request.dev for user in event.out}
+    if request.to:
+        return set(request.to) <= mine
+    return invitation.end is not None and bool(cancels) and cancels[-1].dev == request.dev
+
+
+_WHY = {
+    "unknown_invitation": "no invitation has this id, or it has been over for long",
+    "invitation_over": "this was settled before",
+    "not_permitted": "only {allowed} may do this",
+    "already_exists": "another invitation has this id; make a new random one",
+}
+_ALLOWED = {
+    "accept": "a pending invitee",
+    "reject": "a pending invitee",
+    "cancel": "the inviter",
+    "modify": "the inviter",
+    "get": "a party of the invitation",
+}
+
+
+def _refuse(invitation: Invitation | None, ask: Ask, code: ErrorCode, now_ms: int) -> Refused:
+    text = _WHY[code.name].format(allowed=_ALLOWED.get(ask.request.op, ""))
+    if invitation is None or not invitation.is_party(ask.user):
+        return Refused(code, text)
+    state = state_for(invitation, ask.user, now_ms, with_data=False)
+    if code is INVITATION_OVER:
+        text = _say_over(invitation, ask.user)
+    return Refused(code, text, state=state)
+
+
+def _say_over(invitation: Invitation, user: str) -> str:
+    seat = invitation.seats.get(user)
+    if seat is None:
+        return f"the invitation is over: {invitation.end}"
+    if seat.device is not None:
+        return f"already {seat.part.value} on device {seat.device}"
+    return f"already settled: {seat.part.value}"
+
+
+def _create(
+    invitation: Invitation | None, user: str, request: Invite, now_ms: int, limits: Limits
+) -> Invitation | Refused:
+    if (fault := _invite_fault(user, request, limits)) is not None:
+        return fault
+    is_notice = request.answers == 0
+    users = tuple(dict.fromkeys(request.to))
+    lasts_ms = request.timeout * 1000 or limits.quiet_limit_ms
+    fresh = Invitation(
+        iid=request.iid,
+        inviter=user,
+        seats={name: Seat(Part.NOTIFIED if is_notice else Part.PENDING) for name in users},
+        n=0 if invitation is None else invitation.n,
+        data=request.data,
+        answers=request.answers,
+        audience=request.audience,
+        online_only=request.online_only,
+        timeout=request.timeout,
+        created=now_ms,
+        due=now_ms + lasts_ms,
+    )
+    draft = Draft(fresh, now_ms, user, request.dev, request.id)
+    draft.add("invited", (user, *users), data=request.data)
+    return draft.finish()
+
+
+def _invite_fault(user: str, request: Invite, limits: Limits) -> Refused | None:
+    if not request.to:
+        return Refused(BAD_PARAMETER, "names nobody to invite", "to")
+    if user in request.to:
+        return Refused(BAD_PARAMETER, "one cannot invite oneself", "to")
+    if len(set(request.to)) > limits.invitees:
+        return Refused(TOO_MANY_REQUESTS, f"at most {limits.invitees} invitees", "to")
+    if request.audience not in ("", "parties"):
+        return Refused(BAD_PARAMETER, "must be `parties` or left out", "audience")
+    return None
+
+
+def _bury(user: str, request: OnInvitation, now_ms: int) -> Invitation:
+    end = Outcome.CANCELLED
+    event = LogEvent(1, "cancelled", now_ms, (), user, request.dev, request.id, end)
+    return Invitation(request.iid, user, {}, n=1, created=now_ms, end=end, ended=now_ms, events=(event,))
+
+
+def _settle_self(
+    invitation: Invitation, user: str, request: Accept | Reject, becomes: Part, now_ms: int
+) -> Invitation:
+    draft = Draft(invitation, now_ms, user, request.dev, request.id)
+    draft.settle((user,), becomes, request.dev)
+    both = (invitation.inviter, user)
+    if isinstance(request, Reject):
+        draft.add("rejected", both, data=request.data, reason=request.reason, text=request.text)
+        return draft.finish()
+    draft.add("accepted", both, data=request.data)
+    late = draft.pending
+    if late and draft.count(Part.ACCEPTED) == invitation.answers:
+        draft.settle(late, Part.TAKEN)
+        draft.add("taken", (invitation.inviter, *late), out=late)
+    return draft.finish()
+
+
+def _settle_others(
+    invitation: Invitation, ask: Ask, request: Cancel, becomes: Part, now_ms: int
+) -> Invitation | Refused:
+    strangers = [user for user in request.to if user not in invitation.seats]
+    if strangers:
+        return Refused(BAD_PARAMETER, f"not invited: {', '.join(strangers[:5])}", "to")
+    users = tuple(user for user in invitation.pending if not request.to or user in request.to)
+    if not users:
+        return _refuse(invitation, ask, INVITATION_OVER, now_ms)
+    draft = Draft(invitation, now_ms, ask.user, request.dev, request.id)
+    draft.settle(users, becomes)
+    to = (invitation.inviter, *users)
+    draft.add("cancelled", to, data=request.data, reason=request.reason, text=request.text, out=users)
+    return draft.finish()
+
+
+def _replace_data(invitation: Invitation, user: str, request: Modify, now_ms: int) -> Invitation | Refused:
+    if invitation.online_only:
+        return Refused(NOT_PERMITTED, "an online_only invitation cannot be modified")
+    draft = Draft(invitation, now_ms, user, request.dev, request.id)
+    draft.replace_data(request.data)
+    hear = tuple(u for u, seat in invitation.seats.items() if seat.part in (Part.PENDING, Part.ACCEPTED))
+    draft.add("modified", (invitation.inviter, *hear), data=request.data)
+    return draft.finish()
