@@ -1,0 +1,158 @@
+"""What the service needs from the outside: a clock, a store, a binding. Whoever implements one reads only this page."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from ringline.protocol.errors import RinglineError
+from ringline_broker.engine.model import Invitation
+
+
+class StoreUnavailable(RinglineError):
+    """The store did not answer, or could not write. Nothing of the call is known to have happened."""
+
+
+class StoreInUse(RinglineError):
+    """Another process has the store open; the message names it."""
+
+
+class Clock(Protocol):
+    """Where time comes from, so that tests can bring their own."""
+
+    def wall_ms(self) -> int:
+        """Epoch milliseconds, as the machine believes."""
+        ...
+
+    def monotonic_ms(self) -> int:
+        """Milliseconds that never go back, from an arbitrary start."""
+        ...
+
+    async def wait(self, event: asyncio.Event, timeout_ms: int) -> bool:
+        """Wait for the event, at most so long; True where it came."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A version to commit, provided that the store still has the version `expected` (0: does not have the id)."""
+
+    invitation: Invitation
+    expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The events after version `since` up to version `to` were handed to the broker."""
+
+    iid: str
+    since: int
+    to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An invitation as the store has it, with the version up to which its events were handed to the broker."""
+
+    invitation: Invitation
+    mark: int
+
+
+class Store(Protocol):
+    """Keeps invitations. Compare-and-swap by version is its heart; it decides nothing else.
+
+    Every method raises StoreUnavailable where the store cannot be reached or cannot write. Time is the store's: it
+    goes on evenly whatever is done to the machine's clock, and never back.
+    """
+
+    def now(self) -> int:
+        """Store time, epoch milliseconds."""
+        ...
+
+    async def load(self, iids: Collection[str]) -> dict[str, Held]:
+        """The invitations that exist, by id."""
+        ...
+
+    async def commit(self, changes: Sequence[Change]) -> list[bool]:
+        """Write new versions; for each whether it was written, False where the version was not the expected one.
+
+        Durable, as far as the store's setting says, when it returns.
+        """
+        ...
+
+    async def claim_due(self, lease_ms: int, limit: int) -> list[str]:
+        """The ids of invitations that are due, each pushed out by one lease so that nobody else acts meanwhile."""
+        ...
+
+    async def next_due(self) -> int | None:
+        """When the next invitation is due, store time; None where none will be."""
+        ...
+
+    async def mark(self, marks: Sequence[Mark]) -> None:
+        """Move marks: each from `since` to `to`, only where it stands at `since`. May lag, need not be durable."""
+        ...
+
+    async def unmarked(self, limit: int) -> list[Held]:
+        """Invitations with events that may not have been handed to the broker."""
+        ...
+
+    async def of_user(self, user: str, since_ms: int | None, after: str, limit: int) -> list[Invitation]:
+        """Invitations the user is a party to, with ids above `after` in byte order: the open ones and, where `since_ms`
+        is given, those that ended after it. Tombstones are not among them.
+        """
+        ...
+
+    async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
+        """How many open invitations each user is the inviter of."""
+        ...
+
+    async def purge(self, before_ms: int, limit: int) -> int:
+        """Forget invitations that ended before; returns how many."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is waiting and let go of everything."""
+        ...
+
+
+class Reach(Enum):
+    """What the broker said of a message it was handed."""
+
+    SOMEBODY = "somebody"
+    NOBODY = "nobody"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request as it came from the broker.
+
+    Attributes:
+        user: whom the broker authenticated, from the topic.
+        payload: the bytes.
+        received_ms: store time at which it was read from the socket.
+        settle: called once when the request has been dealt with, for the binding to acknowledge it.
+    """
+
+    user: str
+    payload: bytes
+    received_ms: int
+    settle: Callable[[], None]
+
+
+class Binding(Protocol):
+    """How the extension reaches a broker."""
+
+    def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach | Awaitable[Reach]:
+        """Hand a message over, in order with those before it, QoS 1.
+
+        Args:
+            topic: where to.
+            payload: the message.
+            expiry_ms: how long it is of use, where it stops to be; brokers that can, drop it then.
+
+        Returns:
+            Whether anybody was there to hear it, at once or, where the broker takes time to tell, later.
+        """
+        ...

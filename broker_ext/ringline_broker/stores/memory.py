@@ -1,0 +1,98 @@
+"""The reference model: a store in memory, which the others must agree with. Nothing survives the process."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+from ringline_broker.engine.model import Invitation
+from ringline_broker.service.clock import SteadyTime
+from ringline_broker.service.ports import Change, Clock, Held, Mark
+
+
+class MemoryStore:
+    """Keeps invitations in dictionaries."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._time = SteadyTime(clock)
+        self._invitations: dict[str, Invitation] = {}
+        self._marks: dict[str, int] = {}
+        self._due: dict[str, int] = {}
+
+    def now(self) -> int:
+        """Store time, epoch milliseconds."""
+        return self._time.now()
+
+    async def load(self, iids: Collection[str]) -> dict[str, Held]:
+        """The invitations that exist, by id."""
+        return {iid: self._held(iid) for iid in iids if iid in self._invitations}
+
+    async def commit(self, changes: Sequence[Change]) -> list[bool]:
+        """Write new versions where the expected one stands."""
+        return [self._commit_one(change) for change in changes]
+
+    def _commit_one(self, change: Change) -> bool:
+        invitation = change.invitation
+        iid = invitation.iid
+        standing = self._invitations.get(iid)
+        if (0 if standing is None else standing.n) != change.expected:
+            return False
+        self._invitations[iid] = invitation
+        self._marks.setdefault(iid, 0)
+        if invitation.due is None:
+            self._due.pop(iid, None)
+        else:
+            self._due[iid] = invitation.due
+        return True
+
+    async def claim_due(self, lease_ms: int, limit: int) -> list[str]:
+        """Claim what is due."""
+        now = self.now()
+        claimed = sorted((due, iid) for iid, due in self._due.items() if due <= now)[:limit]
+        for _, iid in claimed:
+            self._due[iid] = now + lease_ms
+        return [iid for _, iid in claimed]
+
+    async def next_due(self) -> int | None:
+        """When the next invitation is due."""
+        return min(self._due.values(), default=None)
+
+    async def mark(self, marks: Sequence[Mark]) -> None:
+        """Move marks that stand where the caller thinks."""
+        for mark in marks:
+            if self._marks.get(mark.iid) == mark.since:
+                self._marks[mark.iid] = mark.to
+
+    async def unmarked(self, limit: int) -> list[Held]:
+        """Invitations with events that may not have been handed over."""
+        late = (iid for iid, invitation in self._invitations.items() if self._marks[iid] < invitation.n)
+        return [self._held(iid) for iid, _ in zip(late, range(limit), strict=False)]
+
+    async def of_user(self, user: str, since_ms: int | None, after: str, limit: int) -> list[Invitation]:
+        """Invitations of a user, by id in byte order."""
+        found = [
+            (iid.encode(), invitation)
+            for iid, invitation in self._invitations.items()
+            if invitation.is_party(user) and not invitation.is_tombstone and _is_told(invitation, since_ms)
+        ]
+        start = after.encode()
+        return [invitation for key, invitation in sorted(found, key=lambda row: row[0]) if key > start][:limit]
+
+    async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
+        """How many open invitations each user is the inviter of."""
+        return Counter(i.inviter for i in self._invitations.values() if i.ended is None and i.inviter in users)
+
+    async def purge(self, before_ms: int, limit: int) -> int:
+        """Forget what ended before."""
+        old = [iid for iid, i in self._invitations.items() if i.ended is not None and i.ended < before_ms][:limit]
+        for iid in old:
+            del self._invitations[iid], self._marks[iid]
+        return len(old)
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _held(self, iid: str) -> Held:
+        return Held(self._invitations[iid], self._marks[iid])
+
+
+def _is_told(invitation: Invitation, since_ms: int | None) -> bool:
+    return invitation.ended is None or (since_ms is not None and invitation.ended > since_ms)
