@@ -1,0 +1,143 @@
+"""What one turn publishes: per topic one message with all its events, cut where it would grow too large."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass, replace
+
+from ringline.protocol.codec import pack
+from ringline.protocol.limits import MAX_MESSAGE_BYTES
+from ringline.protocol.messages import Invited, event_map, join_events
+from ringline.protocol.topics import Topics
+from ringline_broker.engine.log import events_since, message_for, recipients_since
+from ringline_broker.engine.model import Invitation
+from ringline_broker.metrics import Counters
+from ringline_broker.service.ports import Binding, Reach
+
+REACH_WAIT_S = 1.0
+"""How long the inviter's copy waits for the broker to say who is offline, seconds."""
+_MAX_PER_MESSAGE = 65_535
+_HEAD_BYTES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """An invitation, and the version after which its events are to be published."""
+
+    invitation: Invitation
+    since: int
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its `invited` is among them."""
+        events = self.invitation.events
+        return bool(events) and events[0].ev == "invited" and events[0].n > self.since
+
+
+class Outbox:
+    """Publishes news."""
+
+    def __init__(self, binding: Binding, topics: Topics, counters: Counters) -> None:
+        self._binding = binding
+        self._topics = topics
+        self._counters = counters
+
+    def publish(self, news: list[News], now_ms: int) -> Awaitable[list[Invitation]]:
+        """Hand the events of these invitations to the broker; what can be handed over is, before this returns.
+
+        An inviter's copies of a new invitation come last, since they say who is offline.
+
+        Returns:
+            To be awaited until everything is handed over: the new online_only invitations that found nobody online.
+        """
+        letters = _Letters()
+        for one in news:
+            for user in recipients_since(one.invitation, one.since):
+                if not (one.is_new and user == one.invitation.inviter):
+                    letters.add(self._topics.events(user), _packed(one, user, now_ms), _expiry(one.invitation, now_ms))
+        reach = {topic: self._send(topic, *letter) for topic, letter in letters.sealed()}
+        fresh = [one for one in news if one.is_new]
+        return self._tell_inviters(fresh, reach, now_ms)
+
+    def answer(self, user: str, device: str, payload: bytes) -> None:
+        """Answer one device."""
+        self._send(self._topics.answers(user, device), payload, None)
+
+    def event(self, user: str, packed: bytes) -> None:
+        """Publish one event that is not part of a log."""
+        self._send(self._topics.events(user), join_events([packed]), None)
+
+    def _send(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach | Awaitable[Reach]:
+        self._counters.messages += 1
+        return self._binding.publish(topic, payload, expiry_ms)
+
+    async def _tell_inviters(
+        self, fresh: list[News], reach: dict[str, Reach | Awaitable[Reach]], now_ms: int
+    ) -> list[Invitation]:
+        if not fresh:
+            return []
+        known = {topic: await _settled(said) for topic, said in reach.items()}
+        letters = _Letters()
+        alone: list[Invitation] = []
+        for one in fresh:
+            invitation = one.invitation
+            offline = tuple(u for u in invitation.seats if known.get(self._topics.events(u)) is Reach.NOBODY)
+            packed = _packed(one, invitation.inviter, now_ms, offline)
+            letters.add(self._topics.events(invitation.inviter), packed, _expiry(invitation, now_ms))
+            if invitation.online_only and len(offline) == len(invitation.seats):
+                alone.append(invitation)
+        for topic, letter in letters.sealed():
+            self._send(topic, *letter)
+        return alone
+
+
+async def _settled(said: Reach | Awaitable[Reach]) -> Reach:
+    if isinstance(said, Reach):
+        return said
+    try:
+        return await asyncio.wait_for(said, REACH_WAIT_S)
+    except TimeoutError:
+        return Reach.UNKNOWN
+
+
+def _packed(one: News, user: str, now_ms: int, offline: tuple[str, ...] = ()) -> Iterable[bytes]:
+    invitation = one.invitation
+    for event, p in events_since(invitation, one.since, user):
+        message = message_for(invitation, event, p, user, now_ms)
+        if offline and isinstance(message, Invited):
+            message = replace(message, offline=offline)
+        yield pack(event_map(message))
+
+
+def _expiry(invitation: Invitation, now_ms: int) -> int | None:
+    return max(1, invitation.due - now_ms) if invitation.end is None and invitation.due is not None else None
+
+
+class _Letters:
+    """Events by topic, in order, and the longest time that any of a topic's is of use."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, list[bytes]] = {}
+        self._expiry: dict[str, int | None] = {}
+
+    def add(self, topic: str, packed: Iterable[bytes], expiry_ms: int | None) -> None:
+        self._events.setdefault(topic, []).extend(packed)
+        standing = self._expiry.setdefault(topic, expiry_ms)
+        self._expiry[topic] = None if expiry_ms is None or standing is None else max(expiry_ms, standing)
+
+    def sealed(self) -> Iterable[tuple[str, tuple[bytes, int | None]]]:
+        for topic, events in self._events.items():
+            for payload in _cut(events):
+                yield topic, (payload, self._expiry[topic])
+
+
+def _cut(events: list[bytes]) -> Iterable[bytes]:
+    some: list[bytes] = []
+    size = _HEAD_BYTES
+    for event in events:
+        if some and (size + len(event) > MAX_MESSAGE_BYTES or len(some) == _MAX_PER_MESSAGE):
+            yield join_events(some)
+            some, size = [], _HEAD_BYTES
+        some.append(event)
+        size += len(event)
+    if some:
+        yield join_events(some)

@@ -1,0 +1,339 @@
+"""The turn: all requests that wait are read, folded by invitation, committed together, published, marked, settled."""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+
+from ringline.protocol.codec import pack
+from ringline.protocol.errors import SERVER_UNAVAILABLE, TOO_MANY_REQUESTS, ProtocolError
+from ringline.protocol.messages import (
+    Answer,
+    Invite,
+    NowRinging,
+    OnInvitation,
+    Refusal,
+    Request,
+    RequestRefused,
+    Sync,
+    decode_request,
+    encode_answer,
+    event_map,
+)
+from ringline.protocol.topics import Topics
+from ringline_broker.engine.model import Invitation
+from ringline_broker.engine.step import (
+    Ask,
+    Command,
+    Deadline,
+    Done,
+    Forward,
+    Limits,
+    NobodyOnline,
+    Refused,
+    Reply,
+    Show,
+    Step,
+    step,
+)
+from ringline_broker.metrics import Counters
+from ringline_broker.service.outbox import News, Outbox
+from ringline_broker.service.ports import Binding, Change, Clock, Held, Incoming, Mark, Store, StoreUnavailable
+from ringline_broker.service.sync import answer_sync
+from ringline_broker.service.timers import Timers
+from ringline_broker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_RECOVER_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A command of this turn, with the request it came from, if one."""
+
+    command: Command
+    received_ms: int
+    request: OnInvitation | None = None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a turn makes of one invitation."""
+
+    held: Held | None
+    invitation: Invitation | None
+    replies: list[tuple[_Task, Reply]] = field(default_factory=list)
+
+    @property
+    def version(self) -> int:
+        return 0 if self.held is None else self.held.invitation.n
+
+    @property
+    def mark(self) -> int:
+        return 0 if self.held is None else self.held.mark
+
+
+class Service:
+    """Runs the extension over a store and a binding.
+
+    Args:
+        store: where invitations are kept; the service closes it when it stops.
+        binding: how messages reach the broker.
+        clock: for waiting; times come from the store.
+        settings: what is allowed.
+    """
+
+    def __init__(self, store: Store, binding: Binding, clock: Clock, settings: Settings | None = None) -> None:
+        self._settings = settings or Settings()
+        self._store = store
+        self._limits = Limits(
+            self._settings.max_invitees, self._settings.max_record_bytes, self._settings.quiet_limit_s * 1000
+        )
+        self.counters = Counters()
+        self._outbox = Outbox(binding, Topics(self._settings.prefix), self.counters)
+        self._timers = Timers(store, clock, self._settings, self._fire)
+        self._incoming: list[Incoming] = []
+        self._commands: list[Deadline | NobodyOnline] = []
+        self._work = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._handing: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def now(self) -> int:
+        """Store time, epoch milliseconds, for stamping requests as they are read."""
+        return self._store.now()
+
+    async def start(self) -> None:
+        """Publish what a crash left unpublished, then begin to take requests and to watch deadlines.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        await self._recover()
+        self._tasks = [
+            asyncio.create_task(self._run(), name="ringline-turns"),
+            asyncio.create_task(self._timers.run(), name="ringline-timers"),
+        ]
+
+    async def stop(self) -> None:
+        """Finish the requests that were taken, then close the store."""
+        self._stopping = True
+        self._work.set()
+        if self._tasks:
+            turns, timers = self._tasks
+            timers.cancel()
+            await asyncio.gather(turns, timers, return_exceptions=True)
+        await asyncio.gather(*self._handing, return_exceptions=True)
+        with contextlib.suppress(StoreUnavailable):
+            await self._store.close()
+
+    def take(self, incoming: Incoming) -> None:
+        """Take a request; it is settled when it has been dealt with. Ignored once the service is stopping: the client
+        repeats it.
+        """
+        if not self._stopping:
+            self._incoming.append(incoming)
+            self._work.set()
+
+    def _fire(self, command: Deadline | NobodyOnline) -> None:
+        self._commands.append(command)
+        self._work.set()
+
+    async def _recover(self) -> None:
+        while late := await self._store.unmarked(_RECOVER_AT_ONCE):
+            self.counters.recovered += len(late)
+            news = [News(held.invitation, held.mark) for held in late]
+            await self._outbox.publish(news, self._store.now())
+            await self._store.mark([Mark(h.invitation.iid, h.mark, h.invitation.n) for h in late])
+        if self.counters.recovered:
+            log.info("published the events of %d invitations again after a restart", self.counters.recovered)
+
+    async def _run(self) -> None:
+        while not (self._stopping and not self._incoming):
+            await self._work.wait()
+            self._work.clear()
+            incoming, self._incoming = self._incoming, []
+            commands, self._commands = self._commands, []
+            if incoming or commands:
+                await self._turn_safely(incoming, commands)
+
+    async def _turn_safely(self, incoming: list[Incoming], commands: list[Deadline | NobodyOnline]) -> None:
+        try:
+            await self._turn(incoming, commands)
+        except Exception:
+            # one turn must never end the server; its clients repeat, its deadlines are claimed again after the lease
+            log.exception("a turn failed; its %d requests will be repeated by their clients", len(incoming))
+
+    async def _turn(self, incoming: list[Incoming], commands: list[Deadline | NobodyOnline]) -> None:
+        self.counters.turns += 1
+        now = self._store.now()
+        tasks: dict[str, list[_Task]] = defaultdict(list)
+        for command in commands:
+            tasks[command.iid].append(_Task(command, now))
+        syncs: list[tuple[Incoming, Sync]] = []
+        for one in incoming:
+            request = self._read(one)
+            if isinstance(request, Sync):
+                syncs.append((one, request))
+            elif isinstance(request, OnInvitation):
+                tasks[request.iid].append(_Task(Ask(one.user, request), one.received_ms, request))
+        await self._decide(tasks)
+        for one, request in syncs:
+            await self._sync(one.user, request)
+        for one in incoming:
+            one.settle()
+
+    def _read(self, incoming: Incoming) -> Request | None:
+        self.counters.requests += 1
+        try:
+            return decode_request(incoming.payload)
+        except RequestRefused as refused:
+            if refused.reply_to is None:
+                self.counters.unreadable += 1
+                log.warning("unreadable request from user %s: %s", incoming.user, refused)
+                return None
+            device, re = refused.reply_to
+            self._refuse(incoming.user, device, re, Refused(refused.code, refused.text, refused.field))
+            return None
+
+    async def _decide(self, tasks: dict[str, list[_Task]]) -> None:
+        """Fold, commit, publish; what another process was faster with is folded again."""
+        while tasks:
+            try:
+                tasks = await self._attempt(tasks)
+            except StoreUnavailable as failed:
+                self._apologise(tasks, failed)
+                return
+
+    async def _attempt(self, tasks: dict[str, list[_Task]]) -> dict[str, list[_Task]]:
+        held = await self._store.load(tasks)
+        room = await self._room(tasks, held)
+        plans = {iid: self._fold(held.get(iid), todo, room) for iid, todo in tasks.items()}
+        changes = [
+            Change(plan.invitation, plan.version)
+            for plan in plans.values()
+            if plan.invitation is not None and plan.invitation.n != plan.version
+        ]
+        lost: set[str] = set()
+        if changes:
+            written = await self._store.commit(changes)
+            lost = {change.invitation.iid for change, done in zip(changes, written, strict=True) if not done}
+            self.counters.commits += len(changes) - len(lost)
+            self.counters.conflicts += len(lost)
+        self._publish([plan for iid, plan in plans.items() if iid not in lost])
+        return {iid: tasks[iid] for iid in lost}
+
+    async def _room(self, tasks: dict[str, list[_Task]], held: dict[str, Held]) -> dict[str, int]:
+        """How many more open invitations each user of this turn's new ones may have."""
+        users = {
+            task.command.user
+            for iid, todo in tasks.items()
+            if iid not in held
+            for task in todo
+            if isinstance(task.command, Ask) and isinstance(task.request, Invite)
+        }
+        if not users:
+            return {}
+        counts = await self._store.open_counts(users)
+        return {user: self._settings.max_open - counts.get(user, 0) for user in users}
+
+    def _fold(self, held: Held | None, todo: list[_Task], room: dict[str, int]) -> _Plan:
+        plan = _Plan(held, None if held is None else held.invitation)
+        for task in todo:
+            made = self._step(plan.invitation, task, room)
+            if made.invitation is not plan.invitation and isinstance(task.command, Deadline):
+                self.counters.deadlines += 1
+            plan.invitation = made.invitation
+            plan.replies.append((task, made.reply))
+        return plan
+
+    def _step(self, invitation: Invitation | None, task: _Task, room: dict[str, int]) -> Step:
+        command, request = task.command, task.request
+        made = step(invitation, command, task.received_ms, self._limits)
+        is_new = invitation is None and made.invitation is not None and made.invitation.end is None
+        if not is_new or not isinstance(command, Ask) or not isinstance(request, Invite):
+            return made
+        if room.get(command.user, 0) < 1:
+            text = f"at most {self._settings.max_open} open invitations a user; end one first"
+            return Step(invitation, Refused(TOO_MANY_REQUESTS, text))
+        room[command.user] -= 1
+        return made
+
+    def _publish(self, plans: list[_Plan]) -> None:
+        news = [
+            News(plan.invitation, plan.mark)
+            for plan in plans
+            if plan.invitation is not None and plan.invitation.n > plan.mark
+        ]
+        if news:
+            handed = self._outbox.publish(news, self._store.now())
+            task = asyncio.create_task(self._mark(news, handed))
+            self._handing.add(task)
+            task.add_done_callback(self._handing.discard)
+        for plan in plans:
+            for todo, reply in plan.replies:
+                self._reply(plan, todo, reply)
+        for one in news:
+            self._timers.look_at(one.invitation.due)
+
+    async def _mark(self, news: list[News], handed: Awaitable[list[Invitation]]) -> None:
+        for invitation in await handed:
+            self._fire(NobodyOnline(invitation.iid))
+        with contextlib.suppress(StoreUnavailable):
+            await self._store.mark([Mark(one.invitation.iid, one.since, one.invitation.n) for one in news])
+
+    def _reply(self, plan: _Plan, task: _Task, reply: Reply) -> None:
+        request = task.request
+        if request is None or not isinstance(task.command, Ask):
+            return
+        user, invitation = task.command.user, plan.invitation
+        match reply:
+            case Refused():
+                self._refuse(user, request.dev, request.id, reply)
+            case Show():
+                self._answer(user, request.dev, Answer(re=request.id, state=reply.state))
+            case Done() if invitation is not None and (reply.repeated or invitation.is_tombstone):
+                self.counters.repeats += reply.repeated
+                self._answer(user, request.dev, Answer(re=request.id, n=invitation.n))
+            case Forward() if invitation is not None:
+                event = NowRinging(iid=request.iid, by=user, dev=request.dev)
+                self._outbox.event(invitation.inviter, pack(event_map(event)))
+            case _:
+                pass
+
+    async def _sync(self, user: str, request: Sync) -> None:
+        self.counters.syncs += 1
+        try:
+            answer = await answer_sync(self._store, user, request)
+        except ProtocolError as bad:
+            self._refuse(user, request.dev, request.id, Refused(bad.code, bad.text, bad.field))
+        except StoreUnavailable as failed:
+            self._unavailable(user, request, failed)
+        else:
+            self._answer(user, request.dev, answer)
+
+    def _answer(self, user: str, device: str, answer: Answer) -> None:
+        self._outbox.answer(user, device, encode_answer(answer))
+
+    def _refuse(self, user: str, device: str, re: bytes, refused: Refused) -> None:
+        self.counters.refused += 1
+        log.debug("refused user %s: %s: %s", user, refused.code.name, refused.text)
+        code = refused.code
+        refusal = Refusal(
+            code=code.code, name=code.name, text=refused.text, field=refused.field, state=refused.state
+        )
+        self._answer(user, device, Answer(re=re, err=refusal))
+
+    def _apologise(self, tasks: dict[str, list[_Task]], failed: StoreUnavailable) -> None:
+        log.error("%s", failed)
+        for todo in tasks.values():
+            for task in todo:
+                if task.request is not None and isinstance(task.command, Ask):
+                    self._unavailable(task.command.user, task.request, failed)
+
+    def _unavailable(self, user: str, request: Request, failed: StoreUnavailable) -> None:
+        self.counters.unavailable += 1
+        self._refuse(user, request.dev, request.id, Refused(SERVER_UNAVAILABLE, str(failed)))
