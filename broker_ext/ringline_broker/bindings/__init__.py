@@ -1,0 +1,1 @@
+"""Bindings: how the extension reaches a broker."""

@@ -1,0 +1,98 @@
+"""The embedded server: a store, the service and an aMQTT broker, put together."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ringline.protocol.topics import Topics
+from ringline_broker.bindings.amqtt.binding import AmqttBinding, Listener
+from ringline_broker.bindings.amqtt.device import Bounds
+from ringline_broker.bindings.amqtt.users import PasswordCheck, UsersFile
+from ringline_broker.service.clock import SystemClock
+from ringline_broker.service.ports import Clock
+from ringline_broker.service.service import Service
+from ringline_broker.settings import Settings
+from ringline_broker.stores import open_store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """How a server is put together.
+
+    Attributes:
+        listeners: by name; one must be called `default`.
+        store: the store's URL.
+        durability: for sqlite, `full` or `normal`.
+        users: the password file, or None where any name may log in.
+        settings: the extension's settings.
+        bounds: what one connection may take of the server.
+    """
+
+    listeners: dict[str, Listener] = field(default_factory=lambda: {"default": Listener()})
+    store: str = "memory:"
+    durability: str = "full"
+    users: Path | None = None
+    settings: Settings = field(default_factory=Settings)
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+class Server:
+    """An embedded server.
+
+    Args:
+        config: how it is put together.
+        clock: where time comes from.
+    """
+
+    def __init__(self, config: ServerConfig, clock: Clock | None = None) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._service: Service | None = None
+        self._binding: AmqttBinding | None = None
+
+    async def start(self) -> None:
+        """Open the store, publish what a crash left unpublished, and listen.
+
+        Raises:
+            ValueError: the store's URL or the durability is none there is.
+            StoreInUse: another server has the store open; the message names it.
+            StoreUnavailable: the store cannot be opened.
+            BadUsersFile: the password file cannot be read.
+            CannotListen: a port is in use, or a certificate cannot be read.
+        """
+        config = self._config
+        passwords = None if config.users is None else PasswordCheck(UsersFile(config.users))
+        store = await asyncio.to_thread(open_store, config.store, self._clock, config.durability)
+        binding = AmqttBinding(config.listeners, Topics(config.settings.prefix), passwords, config.bounds)
+        service = Service(store, binding, self._clock, config.settings)
+        binding.on_request, binding.now = service.take, service.now
+        try:
+            await service.start()
+            await binding.start()
+        except BaseException:
+            await service.stop()
+            raise
+        self._service, self._binding = service, binding
+
+    async def stop(self) -> None:
+        """Finish the requests that were taken, then close everything; done within seconds."""
+        if self._service is not None:
+            await self._service.stop()
+        if self._binding is not None:
+            await self._binding.stop()
+
+    @property
+    def port(self) -> int:
+        """The port of the default listener."""
+        return self.ports()["default"]
+
+    def ports(self) -> dict[str, int]:
+        """The port each listener has, by its name."""
+        return {} if self._binding is None else self._binding.ports()
+
+    def counts(self) -> dict[str, int]:
+        """What the extension did since the start, see metrics.Counters."""
+        return {} if self._service is None else self._service.counters.as_dict()
