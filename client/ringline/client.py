@@ -1,0 +1,384 @@
+"""The client: a thin shell around the core, with a thread for the network and one for callbacks."""
+
+import logging
+import queue
+import secrets
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from ringline.connection import Address, Network
+from ringline.core.callbacks import Callback
+from ringline.core.core import Core, Counts
+from ringline.data import Value, pack_data
+from ringline.errors import SignalingError
+from ringline.events import Disconnected, InvitationState
+from ringline.handles import RequestHandle
+from ringline.listener import SignalingListener
+from ringline.protocol.errors import CLOSED
+from ringline.protocol.limits import (
+    MAX_INVITEES,
+    MAX_REASON_BYTES,
+    MAX_TEXT_BYTES,
+    MAX_TIMEOUT_S,
+    REQUEST_ID_BYTES,
+)
+from ringline.protocol.messages import (
+    DEFAULT_TIMEOUT_S,
+    Accept,
+    Cancel,
+    Get,
+    Invite,
+    Modify,
+    OnInvitation,
+    Reject,
+    Ringing,
+)
+from ringline.protocol.topics import DEFAULT_PREFIX, Topics, id_fault
+
+log = logging.getLogger(__name__)
+
+FIRST: Final = 1
+"""For `answers`: the first to accept takes it."""
+NONE: Final = 0
+"""For `answers`: a notice, over when made."""
+
+
+class SignalingClient:
+    """One device of one user.
+
+    Args:
+        url: `mqtt[s]|ws[s]://[user[:password]@]host[:port]`.
+        user: who logs in; may be in the URL instead.
+        password: may be in the URL instead.
+        device: this installation's name, random where left out. Make it once and keep it: answers given before a
+            restart are then known as this device's.
+        listener: heard from the start; more can be added.
+        tls: for mqtts and wss, a TLS context; the system's authorities where left out.
+        prefix: what the server's topics start with.
+        since: what `client.since` was when an earlier run ended; what ended meanwhile is then heard as missed.
+
+    Raises:
+        ValueError: an id, the URL or the prefix is none.
+        ImportError: paho-mqtt is not installed.
+    """
+
+    def __init__(
+        self,
+        url: str = "mqtt://127.0.0.1:1883",
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        device: str | None = None,
+        listener: SignalingListener | None = None,
+        tls: ssl.SSLContext | None = None,
+        prefix: str = DEFAULT_PREFIX,
+        since: int | None = None,
+    ) -> None:
+        address = Address.parse(url)
+        self.user = _checked_id("user", user or address.user or "")
+        self.device = _checked_id("device", device or secrets.token_hex(4))
+        self._core = Core(self.user, self.device, Topics(prefix), since)
+        self._listeners = [] if listener is None else [listener]
+        self._handles: dict[bytes, RequestHandle] = {}
+        self._lock = threading.RLock()
+        self._closed = False
+        self._up_to_date = threading.Event()
+        self._callbacks: queue.SimpleQueue[Callback | None] = queue.SimpleQueue()
+        self._caller = threading.Thread(target=self._call_back, name="ringline-callbacks", daemon=True)
+        self._network = Network(address, self.user, password or address.password, tls, self)
+        self._started = False
+
+    # Life.
+
+    def connect(self) -> Self:
+        """Begin to connect, and stay connected until closed; returns at once."""
+        with self._lock:
+            if self._closed:
+                raise SignalingError.local(CLOSED)
+            if not self._started:
+                self._started = True
+                self._caller.start()
+                self._network.start()
+        return self
+
+    def wait_connected(self, timeout: float | None = None) -> bool:
+        """Wait until connected and up to date.
+
+        Args:
+            timeout: seconds.
+
+        Returns:
+            Whether it is.
+        """
+        return self._up_to_date.wait(timeout)
+
+    def close(self) -> None:
+        """Disconnect, fail what has no answer (`closed`), and end both threads. A second call does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._core.close()
+            self._flush()
+        if not self._started:
+            return
+        self._network.close(5.0)
+        self._callbacks.put(None)
+        if self._caller is not threading.current_thread():
+            self._caller.join(5.0)
+
+    def __enter__(self) -> Self:
+        return self.connect()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def add_listener(self, listener: SignalingListener) -> None:
+        """Let a listener hear callbacks from now on."""
+        self._listeners = [*self._listeners, listener]
+
+    def remove_listener(self, listener: SignalingListener) -> None:
+        """Let a listener hear no more; one that was never added is no fault."""
+        self._listeners = [one for one in self._listeners if one is not listener]
+
+    @property
+    def since(self) -> int | None:
+        """The largest server time seen, epoch milliseconds; keep it for the next run."""
+        return self._core.since
+
+    @property
+    def counts(self) -> Counts:
+        """What happened in this run: retries, repeats dropped, syncs, gaps."""
+        return self._core.counts
+
+    # Requests.
+
+    def invite(
+        self,
+        invitees: Sequence[str],
+        data: Value = None,
+        *,
+        timeout: int = DEFAULT_TIMEOUT_S,
+        answers: int | None = None,
+        audience: str = "",
+        online_only: bool = False,
+        invite_id: str | None = None,
+    ) -> RequestHandle:
+        """Ring somebody.
+
+        Args:
+            invitees: user ids, at least one, not oneself.
+            data: any MessagePack value that packs to at most 8,192 bytes.
+            timeout: whole seconds to the deadline, 0 to 86,400; 0 for none.
+            answers: how many may accept before the rest are settled as taken: FIRST, a number, None for all; NONE makes
+                a notice, which is over when made.
+            audience: `parties` lets every party hear every event.
+            online_only: only devices that are online now; if there is none it ends at once as `offline`.
+            invite_id: chosen here where left out, 96 random bits.
+
+        Returns:
+            A handle whose invite_id is known at once.
+
+        Raises:
+            TypeError, ValueError: an argument is of a wrong type or out of its limits.
+        """
+        users = _checked_users("invitees", invitees)
+        if not users:
+            raise ValueError("invitees must name at least one user")
+        if self.user in users:
+            raise ValueError("invitees must not name the inviter")
+        _checked_int("timeout", timeout, 0, MAX_TIMEOUT_S)
+        if answers is not None:
+            _checked_int("answers", answers, 0, MAX_INVITEES)
+        if audience not in ("", "parties"):
+            raise ValueError(f"audience must be '' or 'parties', not {audience!r}")
+        iid = secrets.token_urlsafe(12) if invite_id is None else _checked_id("invite_id", invite_id)
+        return self._request(
+            Invite(
+                id=_new_id(), dev=self.device, iid=iid, to=users, timeout=timeout, data=pack_data(data),
+                answers=answers, audience=audience, online_only=bool(online_only),
+            )
+        )
+
+    def ringing(self, invite_id: str) -> RequestHandle:
+        """Tell the inviter that this device really alerts its user now. Sent once, never answered."""
+        return self._request(Ringing(id=_new_id(), dev=self.device, iid=_checked_id("invite_id", invite_id)))
+
+    def accept(self, invite_id: str, data: Value = None) -> RequestHandle:
+        """Accept for this user; the first device to answer decides for all of them."""
+        iid = _checked_id("invite_id", invite_id)
+        return self._request(Accept(id=_new_id(), dev=self.device, iid=iid, data=pack_data(data)))
+
+    def reject(self, invite_id: str, data: Value = None, *, reason: str = "", text: str = "") -> RequestHandle:
+        """Reject for this user.
+
+        Args:
+            invite_id: which.
+            data: as in invite.
+            reason: a word of `protocol.reasons`, such as `busy`, or one's own of at most 32 bytes.
+            text: free text, at most 256 bytes.
+        """
+        return self._request(
+            Reject(
+                id=_new_id(), dev=self.device, iid=_checked_id("invite_id", invite_id), data=pack_data(data),
+                reason=_checked_text("reason", reason, MAX_REASON_BYTES),
+                text=_checked_text("text", text, MAX_TEXT_BYTES),
+            )
+        )
+
+    def cancel(
+        self,
+        invite_id: str,
+        data: Value = None,
+        *,
+        invitees: Sequence[str] = (),
+        reason: str = "",
+        text: str = "",
+    ) -> RequestHandle:
+        """Take an invitation back, or some invitees of it; who accepted stays so.
+
+        Args:
+            invite_id: which; one that was not sent yet is dropped here, and its handle fails with `withdrawn`.
+            data: as in invite.
+            invitees: only these; all who are pending where left out.
+            reason: as in reject.
+            text: as in reject.
+        """
+        return self._request(
+            Cancel(
+                id=_new_id(), dev=self.device, iid=_checked_id("invite_id", invite_id), data=pack_data(data),
+                to=_checked_users("invitees", invitees), reason=_checked_text("reason", reason, MAX_REASON_BYTES),
+                text=_checked_text("text", text, MAX_TEXT_BYTES),
+            )
+        )
+
+    def modify(self, invite_id: str, data: Value) -> RequestHandle:
+        """Replace the invitation's data, while somebody is pending."""
+        iid = _checked_id("invite_id", invite_id)
+        return self._request(Modify(id=_new_id(), dev=self.device, iid=iid, data=pack_data(data)))
+
+    def get(self, invite_id: str) -> RequestHandle:
+        """Ask for the present state; `result` returns it."""
+        return self._request(Get(id=_new_id(), dev=self.device, iid=_checked_id("invite_id", invite_id)))
+
+    def state(self, invite_id: str, timeout: float | None = 10.0) -> InvitationState:
+        """The present state; waits for it.
+
+        Raises:
+            SignalingError: refused, or no answer within `timeout` seconds.
+        """
+        state = self.get(invite_id).result(timeout)
+        if state is None:
+            raise SignalingError(6017, "bad_parameter", "the server's answer has no state")
+        return state
+
+    def _request(self, request: OnInvitation) -> RequestHandle:
+        handle = RequestHandle(request.iid)
+        with self._lock:
+            if self._closed:
+                raise SignalingError.local(CLOSED)
+            self._handles[request.id] = handle
+            self._core.request(request, time.monotonic())
+            self._flush()
+        self._network.nudge()
+        return handle
+
+    # What the network thread calls.
+
+    @property
+    def subscriptions(self) -> tuple[str, str]:
+        """The topics this device subscribes to."""
+        return self._core.subscriptions
+
+    def on_subscribed(self) -> None:
+        """For the network: connected and subscribed."""
+        with self._lock:
+            self._core.subscribed(time.monotonic())
+            self._flush()
+
+    def on_message(self, topic: str, payload: bytes) -> None:
+        """For the network: a message came."""
+        with self._lock:
+            self._core.received(topic, payload, time.monotonic())
+            self._flush()
+
+    def on_lost(self, reason: str, retry_in: float | None) -> None:
+        """For the network: not connected."""
+        with self._lock:
+            self._up_to_date.clear()
+            self._core.disconnected(time.monotonic())
+            self._flush()
+            self._callbacks.put(Callback("on_disconnected", Disconnected(reason=reason, retry_in=retry_in)))
+
+    def on_time(self) -> float | None:
+        """For the network: time passed; after how many seconds to call again."""
+        with self._lock:
+            now = time.monotonic()
+            self._core.tick(now)
+            self._flush()
+            wanted = self._core.next_wakeup()
+            return None if wanted is None else max(0.0, wanted - now)
+
+    def _flush(self) -> None:
+        """Do what the core asks for. With the lock held, so that nothing overtakes."""
+        out = self._core.drain()
+        for topic, payload in out.messages:
+            self._network.publish(topic, payload)
+        for settled in out.settled:
+            handle = self._handles.pop(settled.request_id, None)
+            if handle is not None:
+                handle.settle(settled.state, settled.error)
+        for callback in out.callbacks:
+            if callback.method == "on_connected":
+                self._up_to_date.set()
+            self._callbacks.put(callback)
+
+    def _call_back(self) -> None:
+        while (callback := self._callbacks.get()) is not None:
+            for listener in self._listeners:
+                try:
+                    getattr(listener, callback.method)(callback.event)
+                except Exception:
+                    log.exception("%s of %r raised; going on", callback.method, listener)
+
+
+def _new_id() -> bytes:
+    return secrets.token_bytes(REQUEST_ID_BYTES)
+
+
+def _checked_id(what: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a string, not {type(value).__name__}")
+    if (fault := id_fault(value)) is not None:
+        raise ValueError(f"{what} {fault}")
+    return value
+
+
+def _checked_users(what: str, users: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(users, str | bytes):
+        raise TypeError(f"{what} must be a list of user ids, not one string")
+    checked = tuple(dict.fromkeys(_checked_id(what, user) for user in users))
+    if len(checked) > MAX_INVITEES:
+        raise ValueError(f"{what} must name at most {MAX_INVITEES} users")
+    return checked
+
+
+def _checked_int(what: str, value: int, low: int, high: int) -> None:
+    if type(value) is not int:
+        raise TypeError(f"{what} must be a whole number, not {type(value).__name__}")
+    if not low <= value <= high:
+        raise ValueError(f"{what} must be {low} to {high}, not {value}")
+
+
+def _checked_text(what: str, value: object, limit: int) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a string, not {type(value).__name__}")
+    if len(value.encode("utf-8", "replace")) > limit:
+        raise ValueError(f"{what} must have at most {limit} bytes")
+    return value

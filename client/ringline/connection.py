@@ -1,0 +1,246 @@
+"""One MQTT connection over paho, and the thread that keeps one up. What the messages mean is the core's."""
+
+import logging
+import random
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_S: Final = 30
+CONNECT_TIMEOUT_S: Final = 10.0
+FIRST_BACKOFF_S: Final = 0.5
+LONGEST_BACKOFF_S: Final = 30.0
+_LONGEST_LOOP_S: Final = 5.0
+_SCHEMES: Final = {"mqtt": (1883, False, "tcp"), "mqtts": (8883, True, "tcp"), "ws": (80, False, "websockets"),
+                   "wss": (443, True, "websockets")}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a broker is, from a URL `mqtt[s]|ws[s]://[user[:password]@]host[:port][/path]`."""
+
+    host: str
+    port: int
+    tls: bool
+    transport: str
+    path: str
+    user: str | None
+    password: str | None
+
+    @classmethod
+    def parse(cls, url: str) -> "Address":
+        """Read a URL.
+
+        Raises:
+            ValueError: it is none of these.
+        """
+        parts = urlsplit(url if "//" in url else f"mqtt://{url}")
+        if parts.scheme not in _SCHEMES or not parts.hostname:
+            raise ValueError(f"not a broker's URL: {url!r}; use mqtt[s]|ws[s]://user@host:port")
+        port, tls, transport = _SCHEMES[parts.scheme]
+        return cls(
+            host=parts.hostname,
+            port=parts.port or port,
+            tls=tls,
+            transport=transport,
+            path=parts.path or "/mqtt",
+            user=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+        )
+
+
+class Handler(Protocol):
+    """What a connection tells. All of it is called on the network thread."""
+
+    @property
+    def subscriptions(self) -> tuple[str, str]:
+        """The topics to subscribe to, QoS 1."""
+        ...
+
+    def on_subscribed(self) -> None:
+        """Connected, and the SUBACK came."""
+        ...
+
+    def on_message(self, topic: str, payload: bytes) -> None:
+        """A message came."""
+        ...
+
+    def on_lost(self, reason: str, retry_in: float | None) -> None:
+        """The connection ended, or could not be made."""
+        ...
+
+    def on_time(self) -> float | None:
+        """Time passed; returns after how many seconds to call again, None where nothing waits."""
+        ...
+
+
+class Network:
+    """Keeps one connection up, on a thread of its own (in place of paho's).
+
+    Args:
+        address: where the broker is.
+        user, password: who logs in.
+        tls: the TLS context, where the URL asks for TLS; None for the system's.
+        handler: who hears of it.
+    """
+
+    def __init__(
+        self, address: Address, user: str, password: str | None, tls: ssl.SSLContext | None, handler: Handler
+    ) -> None:
+        self._address = address
+        self._user = user
+        self._password = password
+        self._tls = tls
+        self._handler = handler
+        self._wake = threading.Condition()
+        self._closing = threading.Event()
+        self._client: mqtt.Client | None = None
+        self._why: str | None = None
+        self._subscribed = False
+        self._thread = threading.Thread(target=self._run, name="ringline-network", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Hand a message to the connection, where there is one; the core repeats what comes to nothing."""
+        client = self._client
+        if client is not None and self._subscribed:
+            client.publish(topic, payload, qos=1)
+
+    def nudge(self) -> None:
+        """Something changed what there is to wait for."""
+        with self._wake:
+            self._wake.notify()
+
+    def close(self, timeout: float) -> None:
+        """Disconnect and end the thread."""
+        self._closing.set()
+        self.nudge()
+        client = self._client
+        if client is not None:
+            client.disconnect()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._closing.is_set():
+            self._why, self._subscribed = None, False
+            reason = self._one_connection()
+            failures = 0 if self._subscribed else failures + 1
+            self._subscribed = False
+            if self._closing.is_set():
+                break
+            longest = min(FIRST_BACKOFF_S * 2**failures, LONGEST_BACKOFF_S)
+            pause = random.uniform(longest / 2, longest)  # noqa: S311 - spreads reconnects, no secret
+            self._handler.on_lost(reason, pause)
+            self._pause(pause)
+        self._handler.on_lost("closed", None)
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._closing.is_set() and (left := until - time.monotonic()) > 0:
+            wanted = self._handler.on_time()
+            with self._wake:
+                if not self._closing.is_set():
+                    self._wake.wait(left if wanted is None else max(0.0, min(left, wanted)))
+
+    def _one_connection(self) -> str:
+        """Connect and serve until it ends; why it did."""
+        client = self._new_client()
+        try:
+            client.connect(self._address.host, self._address.port, KEEP_ALIVE_S)
+        except (OSError, ValueError, mqtt.WebsocketConnectionError) as failed:
+            return f"cannot reach {self._address.host}:{self._address.port}: {failed}"
+        self._client = client
+        try:
+            return self._serve(client)
+        finally:
+            self._client = None
+            self._drop(client)
+
+    def _serve(self, client: mqtt.Client) -> str:
+        give_up_at = time.monotonic() + CONNECT_TIMEOUT_S
+        while True:
+            wanted = self._handler.on_time()
+            rc = client.loop(_LONGEST_LOOP_S if wanted is None else max(0.0, min(wanted, _LONGEST_LOOP_S)))
+            if self._why is not None:
+                return self._why
+            if rc != mqtt.MQTT_ERR_SUCCESS:
+                return mqtt.error_string(rc)
+            if self._closing.is_set() and not client.want_write():
+                return "closed"
+            if not self._subscribed and time.monotonic() > give_up_at:
+                return "the broker did not answer"
+
+    @staticmethod
+    def _drop(client: mqtt.Client) -> None:
+        raw = client.socket()
+        if raw is not None:
+            raw.close()
+
+    def _new_client(self) -> mqtt.Client:
+        """A client of its own for each connection, so that nothing of the last one is sent again.
+
+        The broker chooses the client id, since on most brokers whoever knows one can push its owner off.
+        """
+        transport: Any = self._address.transport
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, "", clean_session=True, transport=transport)
+        client.username_pw_set(self._user, self._password)
+        if self._address.tls:
+            client.tls_set_context(self._tls or ssl.create_default_context())
+        if transport == "websockets":
+            client.ws_set_options(path=self._address.path)
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.max_inflight_messages_set(0)
+        client.on_socket_open = _no_delay
+        client.on_socket_register_write = _leave_writing_to_the_loop
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_disconnect = self._on_disconnect
+        return client
+
+    def _on_connect(self, client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _props: object) -> None:
+        if code.is_failure:
+            self._why = f"the broker refused the login: {code}"
+            return
+        client.subscribe([(topic, 1) for topic in self._handler.subscriptions])
+
+    def _on_subscribe(self, _client: object, _data: object, _mid: int, codes: list[ReasonCode], _props: object) -> None:
+        if any(code.is_failure for code in codes):
+            self._why = f"the broker refused a subscription of user {self._user}"
+            return
+        self._subscribed = True
+        self._handler.on_subscribed()
+
+    def _on_message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
+        self._handler.on_message(message.topic, bytes(message.payload))
+
+    def _on_disconnect(self, _client: object, _data: object, _flags: object, code: ReasonCode, _props: object) -> None:
+        if self._why is None:
+            self._why = f"disconnected: {code}"
+
+
+def _no_delay(_client: object, _data: object, raw: object) -> None:
+    """Without this a message can wait 44 ms for the other end's acknowledgement (Nagle's algorithm)."""
+    plain = getattr(raw, "_socket", raw)
+    if isinstance(plain, socket.socket):
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _leave_writing_to_the_loop(_client: object, _data: object, _socket: object) -> None:
+    """Set, so that paho writes on the network thread alone; its own socket pair wakes that."""
+

@@ -1,0 +1,7 @@
+"""The client without I/O: what to send, what a payload means, which callbacks to make. Time is an argument.
+
+- `lanes`: requests that wait for an answer, one at a time for each invitation
+- `held`: one invitation as this device knows it, and the order of its events
+- `callbacks`: which event becomes which callback
+- `core`: puts them together; `client.py` is the thin shell around it
+"""

@@ -1,0 +1,395 @@
+"""The client's core: requests go in lanes, events in order, callbacks out. No I/O, no threads, no clock."""
+
+import logging
+import random
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from ringline.core.callbacks import Callback
+from ringline.core.held import GAP_WAIT_S, REMEMBER_S, HeldInvitation
+from ringline.core.lanes import Lanes
+from ringline.core.story import Crossing, Story
+from ringline.core.syncing import Syncing
+from ringline.data import unpack_data
+from ringline.errors import SignalingError
+from ringline.events import Connected, InvitationState, InviteeRinging
+from ringline.protocol.errors import BY_NAME, CLOSED, NO_ANSWER, NOT_CONNECTED, WITHDRAWN, Fault, ProtocolError
+from ringline.protocol.limits import REQUEST_ID_BYTES
+from ringline.protocol.messages import (
+    Answer,
+    Cancel,
+    Event,
+    NowRinging,
+    OnInvitation,
+    Refusal,
+    Request,
+    Ringing,
+    State,
+    Sync,
+    decode_answer,
+    decode_event,
+    decode_events,
+    encode_request,
+)
+from ringline.protocol.topics import Topics
+
+log = logging.getLogger(__name__)
+
+CHECK_AFTER_S: Final = (2.0, 5.0)
+"""How long past its time left an invitation is held before the server is asked; random, so that not all ask at once."""
+_SYNC_LANE: Final = "sync"
+_ASK_LANE: Final = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A request has its answer: what the server showed, or why it was refused; neither where it was simply done."""
+
+    request_id: bytes
+    state: InvitationState | None = None
+    error: SignalingError | None = None
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What the shell has to do: publish, call back, settle handles; each in order."""
+
+    messages: list[tuple[str, bytes]] = field(default_factory=list)
+    callbacks: list[Callback] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened in this run.
+
+    Attributes:
+        retries: requests sent again.
+        repeats_dropped: events that had been heard before.
+        syncs: sync requests answered.
+        gaps: times an event had to wait for one before it.
+    """
+
+    retries: int = 0
+    repeats_dropped: int = 0
+    syncs: int = 0
+    gaps: int = 0
+
+
+class Core:
+    """One device's side of the protocol.
+
+    Args:
+        user: who is logged in.
+        device: this installation.
+        topics: the prefix.
+        since: the largest server time seen in an earlier run, so that what ended meanwhile is heard as missed.
+        rng: for waiting times.
+    """
+
+    def __init__(
+        self,
+        user: str,
+        device: str,
+        topics: Topics | None = None,
+        since: int | None = None,
+        rng: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self.user = user
+        self.device = device
+        self.counts = Counts()
+        self._topics = topics or Topics()
+        self._rng = rng
+        self._lanes = Lanes()
+        self._held: dict[str, HeldInvitation] = {}
+        self._story = Story(user, device)
+        self._syncing = Syncing(device, since)
+        self._asking: tuple[str, ...] = ()
+        self._online = False
+        self._out = Outputs()
+
+    # Inputs.
+
+    def drain(self) -> Outputs:
+        """What has to be done since the last time."""
+        out, self._out = self._out, Outputs()
+        return out
+
+    @property
+    def since(self) -> int | None:
+        """The largest server time seen, to be kept for the next run."""
+        return self._syncing.since
+
+    @property
+    def subscriptions(self) -> tuple[str, str]:
+        """The topics this device must be subscribed to, QoS 1, before `subscribed` is said."""
+        return self._topics.events(self.user), self._topics.answers(self.user, self.device)
+
+    def request(self, request: OnInvitation, now: float) -> None:
+        """Bring a request to the server."""
+        if isinstance(request, Ringing):
+            if self._online:
+                self._send(request)
+            self._out.settled.append(Settled(request.id))
+            return
+        if isinstance(request, Cancel) and not request.to and self._withdraw(request, now):
+            return
+        self._lanes.add(request.iid, request, now)
+        self._send_due(now)
+
+    def subscribed(self, now: float) -> None:
+        """There is a connection, and its SUBACK came: ask for what was missed, repeat what has no answer."""
+        self._online = True
+        self._lanes.hurry(now)
+        self._ask_sync(now)
+        self._send_due(now)
+
+    def disconnected(self, now: float) -> None:
+        """The connection is gone. Requests wait for the next."""
+        self._online = False
+        self._drop_lane(self._syncing.current, now)
+        self._syncing.stop()
+
+    def received(self, topic: str, payload: bytes, now: float) -> None:
+        """A message came. What cannot be read is logged and dropped."""
+        try:
+            if topic == self._topics.events(self.user):
+                self._hear(self._read_all(decode_events(payload)), now, live=True)
+            elif topic == self._topics.answers(self.user, self.device):
+                self._answered(decode_answer(payload), now)
+        except ProtocolError as bad:
+            log.warning("unreadable message on %s: %s", topic, bad)
+        self._send_due(now)
+
+    def tick(self, now: float) -> None:
+        """Time passed."""
+        for waiting in self._lanes.expired(now):
+            self._fail(waiting.request, SignalingError.local(NO_ANSWER if waiting.sends else NOT_CONNECTED), now)
+        for iid in [iid for iid, h in self._held.items() if h.over_at is not None and h.over_at + REMEMBER_S <= now]:
+            del self._held[iid]
+        if self._online:
+            self._ask_about_gaps(now)
+            self._send_due(now)
+
+    def next_wakeup(self) -> float | None:
+        """When `tick` has something to do."""
+        times = [self._lanes.next_at(connected=self._online)]
+        for held in self._held.values():
+            if held.over_at is not None:
+                times.append(held.over_at + REMEMBER_S)
+            elif self._online and not self._asking:
+                times += [held.check_at, None if held.gap_since is None else held.gap_since + GAP_WAIT_S]
+        return min((time for time in times if time is not None), default=None)
+
+    def close(self) -> None:
+        """Nothing will be answered any more."""
+        for request in self._lanes.take_all():
+            self._out.settled.append(Settled(request.id, error=SignalingError.local(CLOSED)))
+
+    # Requests and answers.
+
+    def _withdraw(self, cancel: Cancel, now: float) -> bool:
+        """Cancel an invite that was never sent: here, and at once."""
+        invite = self._lanes.unsent_invite(cancel.iid)
+        if invite is None:
+            return False
+        self._fail(invite, SignalingError.local(WITHDRAWN), now)
+        self._out.settled.append(Settled(cancel.id))
+        return True
+
+    def _fail(self, request: Request, error: SignalingError, now: float) -> None:
+        self._lanes.take_out(request.id, now)
+        if isinstance(request, Sync):
+            log.error("sync failed: %s", error)
+            self._sync_over(request)
+        else:
+            self._out.settled.append(Settled(request.id, error=error))
+
+    def _done(self, request_id: bytes, now: float, state: InvitationState | None = None) -> None:
+        if self._lanes.take_out(request_id, now) is not None:
+            self._out.settled.append(Settled(request_id, state))
+
+    def _answered(self, answer: Answer, now: float) -> None:
+        waiting = self._lanes.find(answer.re)
+        if waiting is None:
+            return
+        request = waiting.request
+        if answer.err is not None:
+            row = BY_NAME.get(answer.err.name)
+            if row is None or row.fault is not Fault.SERVER:
+                self._fail(request, self._error(answer.err), now)
+        elif isinstance(request, Sync):
+            self._lanes.take_out(request.id, now)
+            self._synced(request, answer, now)
+        else:
+            self._done(request.id, now, None if answer.state is None else self._state(answer.state))
+            self._expect(request, answer.n, now)
+
+    def _expect(self, request: Request, n: int, now: float) -> None:
+        """The server says that a change of ours stands at version n; its event was lost if it does not come soon."""
+        if isinstance(request, OnInvitation) and n:
+            held = self._held.setdefault(request.iid, HeldInvitation(request.iid))
+            if held.seen < n and held.over_at is None and held.gap_since is None:
+                held.gap_since = now
+
+    def _error(self, refusal: Refusal) -> SignalingError:
+        state = None if refusal.state is None else self._state(refusal.state)
+        return SignalingError(refusal.code, refusal.name, refusal.text, refusal.field, state)
+
+    def _state(self, state: State) -> InvitationState:
+        return InvitationState(
+            invite_id=state.iid,
+            inviter=state.by,
+            invitees=dict(state.to or {}),
+            data=unpack_data(state.data),
+            time_left=None if state.ttl is None else state.ttl / 1000,
+            outcome=state.end,
+            device=state.dev,
+        )
+
+    def _send_due(self, now: float) -> None:
+        if not self._online:
+            return
+        for request in self._lanes.due(now):
+            waiting = self._lanes.find(request.id)
+            self.counts.retries += waiting is not None and waiting.sends > 1
+            self._send(request)
+
+    def _send(self, request: Request) -> None:
+        self._out.messages.append((self._topics.requests(self.user), encode_request(request)))
+
+    # Events.
+
+    def _read_all(self, raw: Iterable[object]) -> list[Event]:
+        events = []
+        for one in raw:
+            try:
+                events.append(decode_event(one))
+            except ProtocolError as bad:
+                log.warning("unreadable event: %s", bad)
+        return events
+
+    def _hear(self, events: list[Event], now: float, *, live: bool) -> None:
+        """Take events, all of one invitation together, so that one that is over at the end of them never rings."""
+        by_invitation: dict[str, list[Event]] = {}
+        for event in events:
+            self._syncing.saw(event.ts if live else 0)
+            by_invitation.setdefault(event.iid, []).append(event)
+        for iid, some in by_invitation.items():
+            self._hear_one(iid, some, now, live=live)
+
+    def _hear_one(self, iid: str, events: list[Event], now: float, *, live: bool) -> None:
+        held = self._held.setdefault(iid, HeldInvitation(iid))
+        taken: list[Event] = []
+        for event in events:
+            if event.n == 0:
+                self._hear_unordered(held, event)
+            elif held.over_at is not None or event.n <= held.seen:
+                self.counts.repeats_dropped += 1
+            else:
+                had_gap = held.gap_since is not None
+                taken += held.take(event, now)
+                self.counts.gaps += held.gap_since is not None and not had_gap
+        if taken:
+            self._heard(held, taken, now, live=live)
+        elif held.invited is None and not held.early and held.gap_since is None:
+            del self._held[iid]
+
+    def _hear_unordered(self, held: HeldInvitation, event: Event) -> None:
+        if isinstance(event, NowRinging) and held.is_open and held.inviter == self.user:
+            ringing = InviteeRinging(invite_id=held.iid, invitee=event.by or "", device=event.dev)
+            self._out.callbacks.append(Callback("on_invitee_ringing", ringing))
+
+    def _heard(self, held: HeldInvitation, taken: list[Event], now: float, *, live: bool) -> None:
+        for event in taken:
+            if event.re is not None and event.by == self.user and event.dev == self.device:
+                self._done(event.re, now)
+        for crossing in self._story.crossed(held, self._held.values(), self._lanes.invites()):
+            self._give_way(crossing, now)
+        self._out.callbacks += self._story.tell(held, taken, live=live)
+        if held.outcome is not None:
+            held.over_at = now
+            held.check_at = None
+        elif held.invited is not None and held.invited.ttl is not None and held.check_at is None:
+            held.check_at = now + held.invited.ttl / 1000 + self._rng(*CHECK_AFTER_S)
+
+    def _give_way(self, crossing: Crossing, now: float) -> None:
+        """Cancel an invitation of this device that crossed another; only for whom it crossed."""
+        held = self._held.get(crossing.iid)
+        has_others = held is not None and held.invited is not None and len(held.invited.to) > 1
+        to = (crossing.invitee,) if has_others else ()
+        request_id = secrets.token_bytes(REQUEST_ID_BYTES)
+        self.request(Cancel(id=request_id, dev=self.device, iid=crossing.iid, to=to, reason="crossing"), now)
+
+    # Sync.
+
+    def _ask_sync(self, now: float) -> None:
+        known = {iid: held.seen for iid, held in self._held.items() if held.is_open}
+        self._drop_lane(self._syncing.current, now)
+        self._lanes.add(_SYNC_LANE, self._syncing.begin(known), now)
+
+    def _ask_about_gaps(self, now: float) -> None:
+        """Sync just those with an event missing, or past their time."""
+        if self._asking:
+            return
+        late = [
+            held
+            for held in self._held.values()
+            if held.over_at is None
+            and (
+                (held.gap_since is not None and held.gap_since + GAP_WAIT_S <= now)
+                or (held.check_at is not None and held.check_at <= now)
+            )
+        ]
+        if not late:
+            return
+        request = self._syncing.ask({held.iid: held.seen for held in late})
+        self._asking = tuple(request.known or ())
+        self._lanes.add(_ASK_LANE, request, now)
+
+    def _synced(self, request: Sync, answer: Answer, now: float) -> None:
+        self.counts.syncs += 1
+        self._hear(self._read_all(answer.events), now, live=False)
+        for iid in answer.gone:
+            self._gone(iid, now)
+        if answer.more:
+            following = self._syncing.next_page(request, answer.next)
+            self._lanes.add(_ASK_LANE if request.only else _SYNC_LANE, following, now)
+            return
+        if not request.only:
+            self._syncing.saw(answer.ts)
+        self._asked(request, now)
+        self._sync_over(request)
+
+    def _asked(self, request: Sync, now: float) -> None:
+        """Those the server had nothing new about are asked about again later."""
+        for iid in request.known or ():
+            held = self._held.get(iid)
+            if held is None or held.over_at is not None:
+                continue
+            if held.gap_since is not None:
+                held.gap_since = now if held.early else None
+            if held.check_at is not None and held.check_at <= now:
+                held.check_at = now + CHECK_AFTER_S[1]
+
+    def _sync_over(self, request: Sync) -> None:
+        if request.only:
+            self._asking = ()
+        elif self._online and self._syncing.finish():
+            self._out.callbacks.append(Callback("on_connected", Connected(user=self.user, device=self.device)))
+
+    def _gone(self, iid: str, now: float) -> None:
+        held = self._held.get(iid)
+        if held is None or held.over_at is not None:
+            return
+        if held.invited is None:
+            del self._held[iid]
+            return
+        held.outcome, held.over_at, held.check_at = "gone", now, None
+        self._out.callbacks += self._story.tell_gone(held)
+
+    def _drop_lane(self, request_id: bytes | None, now: float) -> None:
+        if request_id is not None:
+            self._lanes.take_out(request_id, now)

@@ -1,0 +1,117 @@
+"""Requests that wait for their answer: one unanswered a lane, repeated until it comes."""
+
+from collections import deque
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ringline.protocol.messages import Invite, Request
+
+FIRST_RETRY_S: Final = 1.0
+LONGEST_RETRY_S: Final = 8.0
+GIVE_UP_S: Final = 600.0
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A request that has no answer yet.
+
+    Attributes:
+        request: the request; every repeat of it is the same bytes.
+        give_up_at: when to stop repeating it.
+        next_at: when to send it next; None until its turn comes.
+        sends: how often it was handed to a connection.
+    """
+
+    request: Request
+    give_up_at: float
+    next_at: float | None = None
+    delay: float = FIRST_RETRY_S
+    sends: int = 0
+
+
+class Lanes:
+    """Requests by lane; a lane is an invitation, or what else must not overtake itself."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[Hashable, deque[Waiting]] = {}
+        self._by_id: dict[bytes, Hashable] = {}
+
+    def add(self, lane: Hashable, request: Request, now: float) -> None:
+        """Put a request at the end of its lane; it is due at once where nothing is before it."""
+        lasts = GIVE_UP_S
+        if isinstance(request, Invite) and request.timeout:
+            lasts = min(lasts, float(request.timeout))
+        queue = self._lanes.setdefault(lane, deque())
+        queue.append(Waiting(request, now + lasts, None if queue else now))
+        self._by_id[request.id] = lane
+
+    def find(self, request_id: bytes) -> Waiting | None:
+        """The waiting request of this id."""
+        lane = self._by_id.get(request_id)
+        return None if lane is None else next((w for w in self._lanes[lane] if w.request.id == request_id), None)
+
+    def unsent_invite(self, lane: Hashable) -> Invite | None:
+        """The invite at the head of a lane, where it was never handed to a connection."""
+        queue = self._lanes.get(lane)
+        if not queue or queue[0].sends:
+            return None
+        request = queue[0].request
+        return request if isinstance(request, Invite) else None
+
+    def invites(self) -> Iterator[Invite]:
+        """The invites that wait for their answer."""
+        for queue in self._lanes.values():
+            for waiting in queue:
+                if isinstance(waiting.request, Invite):
+                    yield waiting.request
+
+    def take_out(self, request_id: bytes, now: float) -> Request | None:
+        """Remove a request, answered or given up; the next of its lane is due."""
+        lane = self._by_id.pop(request_id, None)
+        if lane is None:
+            return None
+        queue = self._lanes[lane]
+        found = next(w for w in queue if w.request.id == request_id)
+        queue.remove(found)
+        if not queue:
+            del self._lanes[lane]
+        elif queue[0].next_at is None:
+            queue[0].next_at = now
+        return found.request
+
+    def take_all(self) -> list[Request]:
+        """Remove everything."""
+        requests = [waiting.request for queue in self._lanes.values() for waiting in queue]
+        self._lanes.clear()
+        self._by_id.clear()
+        return requests
+
+    def due(self, now: float) -> list[Request]:
+        """What is to be sent now; each is due again after twice the time."""
+        requests = []
+        for queue in self._lanes.values():
+            head = queue[0]
+            if head.next_at is not None and head.next_at <= now:
+                requests.append(head.request)
+                head.sends += 1
+                head.next_at = now + head.delay
+                head.delay = min(2 * head.delay, LONGEST_RETRY_S)
+        return requests
+
+    def hurry(self, now: float) -> None:
+        """A new connection: every head is due at once, and starts again with short waits."""
+        for queue in self._lanes.values():
+            queue[0].next_at = now
+            queue[0].delay = FIRST_RETRY_S
+
+    def expired(self, now: float) -> list[Waiting]:
+        """What has been tried for long enough."""
+        return [w for queue in self._lanes.values() for w in queue if w.give_up_at <= now]
+
+    def next_at(self, *, connected: bool) -> float | None:
+        """When something is due or expires."""
+        times = [w.give_up_at for queue in self._lanes.values() for w in queue]
+        if connected:
+            times += [queue[0].next_at for queue in self._lanes.values() if queue[0].next_at is not None]
+        return min(times, default=None)

@@ -1,0 +1,119 @@
+"""What the application is told, and what it is spared: no ring for what is over, one end each, crossings settled."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ringline.core.callbacks import Callback, ended, missed, new_invitation, of_event
+from ringline.core.held import HeldInvitation
+from ringline.protocol.messages import Cancelled, Event, Invite
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """An invitation of this device that gives way: cancel it for this invitee."""
+
+    iid: str
+    invitee: str
+
+
+class Story:
+    """Tells one user's device of invitations."""
+
+    def __init__(self, user: str, device: str) -> None:
+        self._user = user
+        self._device = device
+
+    def tell(self, held: HeldInvitation, taken: list[Event], *, live: bool) -> list[Callback]:
+        """The callbacks for events just taken, all of one invitation.
+
+        Args:
+            held: the invitation after them.
+            taken: the events, in order.
+            live: whether they came as they happened, and not by a sync.
+        """
+        if held.invited is None:
+            return []
+        if held.inviter == self._user:
+            held.told = True
+            return self._retell(held, taken)
+        if not held.told:
+            return self._introduce(held, taken, live=live)
+        return self._retell(held, taken)
+
+    def tell_gone(self, held: HeldInvitation) -> list[Callback]:
+        """The callbacks for an invitation the server no longer knows."""
+        return [ended(held)] if held.told else []
+
+    def _introduce(self, held: HeldInvitation, taken: list[Event], *, live: bool) -> list[Callback]:
+        invited = held.invited
+        assert invited is not None  # noqa: S101 - tell saw to it
+        if held.outcome == "notice" and live:
+            held.told = True
+            return [new_invitation(held, None, notice=True), ended(held)]
+        if held.is_pending_for(self._user):
+            if invited.ttl == 0 or held.gives_way:
+                return []  # about to end, or to give way: it is heard as missed if it does not
+            held.told = True
+            time_left = None if invited.ttl is None else invited.ttl / 1000
+            rest = [event for event in taken if event is not invited]
+            return [new_invitation(held, time_left), *self._retell(held, rest)]
+        if held.gives_way and _was_withdrawn_as_crossing(taken):
+            return []
+        held.told = held.outcome is None
+        return [missed(held, self._user)]
+
+    def _retell(self, held: HeldInvitation, taken: list[Event]) -> list[Callback]:
+        told = (of_event(event, held, self._user, self._device) for event in taken)
+        callbacks = [callback for callback in told if callback is not None]
+        if any(event.end is not None for event in taken):
+            callbacks.append(ended(held))
+        return callbacks
+
+    def crossed(
+        self, held: HeldInvitation, others: Iterable[HeldInvitation], waiting: Iterable[Invite]
+    ) -> list[Crossing]:
+        """Find invitations that crossed this one, mark both, and say which of this device's have to give way.
+
+        Two users who invite each other at once: the lower id by bytes stands, the other is cancelled by whoever made
+        it.
+        """
+        if held.crossing or not held.is_open:
+            return []
+        found = [
+            self._cross(*self._sorted(held, other))
+            for other in others
+            if other.is_open and not other.crossing and self._do_cross(held, other)
+        ]
+        if held.is_pending_for(self._user) and not held.crossing:
+            found += [
+                self._cross_unsent(invite.iid, held)
+                for invite in waiting
+                if held.inviter in invite.to and invite.answers != 0
+            ]
+        return [crossing for crossing in found if crossing is not None]
+
+    def _do_cross(self, one: HeldInvitation, other: HeldInvitation) -> bool:
+        if (one.inviter == self._user) == (other.inviter == self._user):
+            return False
+        return one.is_pending_for(other.inviter) and other.is_pending_for(one.inviter)
+
+    def _sorted(self, one: HeldInvitation, other: HeldInvitation) -> tuple[HeldInvitation, HeldInvitation]:
+        """The outgoing one first."""
+        return (one, other) if one.inviter == self._user else (other, one)
+
+    def _cross(self, outgoing: HeldInvitation, incoming: HeldInvitation) -> Crossing | None:
+        outgoing.crossing = True
+        crossing = self._cross_unsent(outgoing.iid, incoming)
+        made_here = outgoing.invited is not None and outgoing.invited.dev == self._device
+        return crossing if made_here else None
+
+    def _cross_unsent(self, outgoing: str, incoming: HeldInvitation) -> Crossing | None:
+        incoming.crossing = True
+        if incoming.iid.encode() < outgoing.encode():
+            return Crossing(outgoing, incoming.inviter)
+        incoming.gives_way = True
+        return None
+
+
+def _was_withdrawn_as_crossing(taken: list[Event]) -> bool:
+    return any(isinstance(event, Cancelled) and event.reason == "crossing" for event in taken)
