@@ -1,0 +1,148 @@
+"""What `serve` can be told, by flags and by a TOML file: a flag beats the file, the file beats the default."""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from ringline_broker.cli.exits import ExitCode, Failure
+from ringline_broker.cli.logs import Level
+from ringline_broker.cli.options import flag, make
+from ringline_broker.settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How a server listens, and where it keeps things.
+
+    Attributes:
+        host: The address to listen on; only a loopback address for now.
+        port: The port for MQTT; 0 for any free one.
+        tls_port: The port for MQTT over TLS; 8883 where a certificate is given, 0 for any free one.
+        ws_port: The port for MQTT over WebSocket, none where left out; 0 for any free one.
+        wss_port: The port for MQTT over WebSocket over TLS, none where left out; 0 for any free one.
+        tls_cert: The server's certificate with its chain, a PEM file.
+        tls_key: The private key of the certificate, a PEM file.
+        data: The folder for invitations; made where missing, and locked against a second server.
+        memory: Keep nothing on disk: invitations end with the server.
+        durability: Whether an answered request survives a power loss (full) or only the end of the process (normal).
+        users: The password file, see `ringline user`; without it any name may log in.
+        log_level: What to log of Ringline itself.
+        json: JSON lines instead of text, for logs too.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    tls_port: int | None = None
+    ws_port: int | None = None
+    wss_port: int | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    data: Path = Path("ringline-data")
+    memory: bool = False
+    durability: Literal["full", "normal"] = "full"
+    users: Path | None = None
+    log_level: Level = "info"
+    json: bool = False
+
+    def __post_init__(self) -> None:
+        ports = [getattr(self, name) for name in PORTS]
+        for name, port in zip(PORTS, ports, strict=True):
+            if port is not None and not 0 <= port <= 65_535:  # noqa: PLR2004 - what a port can be
+                raise ValueError(f"{flag(name)} must be 0 to 65535, not {port}")
+            if port and ports.count(port) > 1:
+                raise ValueError(f"{flag(name)} {port} is given to another listener too; each needs a port of its own")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("TLS needs both --tls-cert and --tls-key")
+        if self.tls_cert is None and (self.tls_port is not None or self.wss_port is not None):
+            raise ValueError("--tls-port and --wss-port need a certificate: give --tls-cert and --tls-key")
+
+
+PORTS = ("port", "tls_port", "ws_port", "wss_port")
+
+
+def merged(
+    file: Path | None, options: ServeOptions, settings: Settings, flags: set[str]
+) -> tuple[ServeOptions, Settings]:
+    """Lay flags over the file.
+
+    Args:
+        file: the TOML file, if there is one.
+        options: as the command line has them, with defaults.
+        settings: likewise.
+        flags: the fields of both that stand on the command line.
+
+    Raises:
+        Failure: the file cannot be read, or a key or value of it makes no sense; the message names both.
+    """
+    if file is None:
+        _check_place(flags)
+        return options, settings
+    table = _read(file)
+    known = get_type_hints(ServeOptions) | get_type_hints(Settings)
+    for key, value in table.items():
+        if key not in known:
+            text = f"{file}: there is no key {key!r}; keys are the flags of `ringline serve` with _ for -"
+            raise Failure(ExitCode.WRONG_USE, text)
+        if not _fits(value, known[key]):
+            raise Failure(ExitCode.WRONG_USE, f"{file}: {key} must be {_wanted(known[key])}, not {value!r}")
+        if _is_path(known[key]):
+            table[key] = file.parent / value
+    _check_place(flags)
+    _check_place(set(table))
+    if "data" in flags:
+        table.pop("memory", None)
+    under = {key: value for key, value in table.items() if key not in flags}
+    try:
+        return _laid(options, under), _laid(settings, under)
+    except Failure as wrong:
+        raise Failure(wrong.code, f"{file}: {wrong}") from wrong
+
+
+def _check_place(given: set[str]) -> None:
+    if {"data", "memory"} <= given:
+        raise Failure(ExitCode.WRONG_USE, "--memory keeps nothing on disk: leave out --data, or --memory")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as opened:
+            return tomllib.load(opened)
+    except OSError as failed:
+        raise Failure(ExitCode.WRONG_USE, f"cannot read {file}: {failed.strerror}") from failed
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as bad:
+        raise Failure(ExitCode.WRONG_USE, f"{file} is no TOML: {bad}") from bad
+
+
+def _laid(group: T, under: Mapping[str, Any]) -> T:
+    names = {field.name for field in dataclasses.fields(group)}  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    values = {name: getattr(group, name) for name in names}
+    return make(type(group), values | {key: value for key, value in under.items() if key in names})
+
+
+def _kinds(wanted: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a type, or a union of types
+    return get_args(wanted) if isinstance(wanted, UnionType) else (wanted,)
+
+
+def _is_path(wanted: Any) -> bool:  # noqa: ANN401 - likewise
+    return Path in _kinds(wanted)
+
+
+def _fits(value: object, wanted: Any) -> bool:  # noqa: ANN401 - likewise
+    if get_origin(wanted) is Literal:
+        return value in get_args(wanted)
+    if _is_path(wanted):
+        return type(value) is str
+    return type(value) in _kinds(wanted)  # a bool is no int here
+
+
+def _wanted(wanted: Any) -> str:  # noqa: ANN401 - likewise
+    if get_origin(wanted) is Literal:
+        return "one of " + ", ".join(get_args(wanted))
+    words = {str: "a string", Path: "a path, as a string", int: "a whole number", bool: "true or false"}
+    return words[_kinds(wanted)[0]]

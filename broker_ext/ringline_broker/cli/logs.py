@@ -1,0 +1,55 @@
+"""Logs on stderr: a line each, for people or as JSON."""
+
+import json
+import logging
+import time
+from typing import Literal
+
+from ringline_broker.cli.printing import printable
+
+Level = Literal["debug", "info", "warning", "error"]
+
+_OURS = ("ringline", "ringline_broker")
+
+
+class _Line(logging.Formatter):
+    """One line a record; what strangers put into a message cannot break it or reach the terminal."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Escape the message."""
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
+class _Json(logging.Formatter):
+    """One JSON object a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def start_logging(level: Level, *, as_json: bool) -> None:
+    """Log our own loggers from a level on, and everybody else's from warnings on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Json() if as_json else _Line())
+    handler.addFilter(_is_news)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in _OURS:
+        logging.getLogger(name).setLevel(level.upper())
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether nobody else says it: aMQTT logs with a traceback what it then raises, and the command says in a line."""
+    return not (record.name.startswith("amqtt") and record.msg == "Broker startup failed")
