@@ -1,0 +1,163 @@
+"""A TCP proxy between devices and server that loses, doubles and reorders PUBLISH packets, and cuts connections."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import Self
+
+from ringline_broker.bindings.amqtt.mqtt311 import Packet, PacketReader, PacketType
+from tests.support.running import LoopThread
+
+RELEASE_AFTER_S = 0.3
+"""A packet held back to be reordered goes out after this at the latest."""
+_LIMIT = 1_000_000
+
+
+@dataclass(slots=True)
+class Mischief:
+    """How often a PUBLISH meets what; the rest passes. Shares of 1."""
+
+    lose: float = 0.0
+    double: float = 0.0
+    hold: float = 0.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the proxy really did."""
+
+    passed: int = 0
+    lost: int = 0
+    doubled: int = 0
+    held: int = 0
+    cut: int = 0
+
+
+class Proxy:
+    """Listens on a port of its own and passes everything on to the server's.
+
+    Args:
+        port: the server's.
+        seed: of all chance.
+    """
+
+    def __init__(self, port: int, seed: int = 0) -> None:
+        self._target = port
+        self._random = random.Random(seed)
+        self.to_device = Mischief()
+        self.to_server = Mischief()
+        self.counts = Counts()
+        self.is_open = True
+        self._thread = LoopThread()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server = self._thread.run(self._listen())
+        self.port = int(self._server.sockets[0].getsockname()[1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.run(self._close())
+        self._thread.close()
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def cut(self) -> None:
+        """Cut every connection, without a goodbye."""
+        self._thread.call(self._cut)
+
+    def close_door(self) -> None:
+        """Cut every connection and let nobody in."""
+        self.is_open = False
+        self.cut()
+
+    def open_door(self) -> None:
+        """Let devices in again."""
+        self.is_open = True
+
+    def _cut(self) -> None:
+        self.counts.cut += len(self._writers) // 2
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, "127.0.0.1", 0)
+
+    async def _close(self) -> None:
+        self._server.close()
+        self._cut()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self._writers.add(writer)
+        server: asyncio.StreamWriter | None = None
+        try:
+            if self.is_open:
+                server_reader, server = await asyncio.open_connection("127.0.0.1", self._target)
+                self._writers.add(server)
+                await asyncio.gather(
+                    self._pump(reader, server, self.to_server), self._pump(server_reader, writer, self.to_device)
+                )
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            for one in (writer, server):
+                if one is not None:
+                    self._writers.discard(one)
+                    one.transport.abort()
+            self._tasks.discard(task)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mischief: Mischief) -> None:
+        packets = PacketReader(_LIMIT)
+        held: list[bytes] = []
+        loop = asyncio.get_running_loop()
+        while data := await reader.read(65_536):
+            for packet in packets.feed(data):
+                raw = _bytes_of(packet)
+                copies = self._copies(mischief) if packet.kind == PacketType.PUBLISH else 1
+                if copies is None:
+                    held.append(raw)
+                    loop.call_later(RELEASE_AFTER_S, self._release, held, writer)
+                    continue
+                writer.write(raw * copies)
+                self._release(held, writer)
+        writer.transport.abort()
+
+    def _copies(self, mischief: Mischief) -> int | None:
+        """How often a PUBLISH goes out; None where it is held back until after the next packet."""
+        chance = self._random.random()
+        if chance < mischief.lose:
+            self.counts.lost += 1
+            return 0
+        if chance < mischief.lose + mischief.double:
+            self.counts.doubled += 1
+            return 2
+        if chance < mischief.lose + mischief.double + mischief.hold:
+            self.counts.held += 1
+            return None
+        self.counts.passed += 1
+        return 1
+
+    @staticmethod
+    def _release(held: list[bytes], writer: asyncio.StreamWriter) -> None:
+        while held and not writer.is_closing():
+            writer.write(held.pop(0))
+
+
+def _bytes_of(packet: Packet) -> bytes:
+    head = bytes((packet.kind << 4 | packet.flags,))
+    length = bytearray()
+    left = len(packet.body)
+    while left > 0x7F:
+        length.append(left & 0x7F | 0x80)
+        left >>= 7
+    length.append(left)
+    return head + bytes(length) + packet.body
