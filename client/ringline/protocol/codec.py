@@ -12,6 +12,9 @@ from ringline.protocol.limits import MAX_DEPTH, BadValue, Kind
 
 M = TypeVar("M")
 
+_NAME_CHARS = 32
+"""Of an unknown field's name, so that a refusal has room for it: it allows 128 bytes."""
+
 
 def wire(
     key: str,
@@ -72,6 +75,7 @@ class Codec(Generic[M]):
             for f in dataclasses.fields(cast("Any", message))
         )
         self._known = {f.key for f in self.fields} | ({tag[0]} if tag else set())
+        self._tags = 1 if tag else 0
 
     def decode(self, raw: object) -> M:
         """Read a message from a decoded map; fields nobody knows are ignored, so that the protocol can grow.
@@ -95,14 +99,18 @@ class Codec(Generic[M]):
             except ProtocolError as bad:
                 inner = field.key if bad.field is None else f"{field.key}.{bad.field}"
                 raise ProtocolError(bad.code, bad.text, inner) from None
-        if len(raw) > len(values):
-            self._check_depth(raw)
+        if len(raw) > len(values) + self._tags:
+            self._check_unknown(raw)
         return self.message(**values)
 
-    def _check_depth(self, raw: Mapping[object, object]) -> None:
+    def _check_unknown(self, raw: Mapping[object, object]) -> None:
         for key, value in raw.items():
-            if key not in self._known and _deeper_than(value, MAX_DEPTH):
-                raise ProtocolError(BAD_PARAMETER, f"is nested deeper than {MAX_DEPTH}", str(key)[:64])
+            if key in self._known:
+                continue
+            if type(key) is not str:
+                raise ProtocolError(BAD_PARAMETER, "has a key that is no string")
+            if _deeper_than(value, MAX_DEPTH):
+                raise ProtocolError(BAD_PARAMETER, f"is nested deeper than {MAX_DEPTH}", key[:_NAME_CHARS])
 
     def to_map(self, message: M) -> dict[str, object]:
         """The message as a map with wire keys; fields that hold their default are left out."""
@@ -132,16 +140,22 @@ def pack(value: object) -> bytes:
     return msgpack.packb(value)
 
 
-def unpack(payload: bytes, limit: int) -> object:
+def unpack(payload: bytes, limit: int, longest_array: int = -1) -> object:
     """Decode one MessagePack value that fills the payload.
+
+    Args:
+        payload: the bytes.
+        limit: bytes it may have.
+        longest_array: entries an array may declare; -1: as many as the payload has bytes. Arrays are allocated as
+            declared, so a payload of nothing but nested declarations costs as much as they promise.
 
     Raises:
         ProtocolError: too_large above `limit` bytes; bad_parameter where it is not MessagePack, is followed by more
-            bytes, or has a map key that is no string.
+            bytes, has a longer array, or a map key that is neither string nor binary.
     """
     if len(payload) > limit:
         raise ProtocolError(TOO_LARGE, f"a message has at most {limit} bytes, this one has {len(payload)}")
     try:
-        return msgpack.unpackb(payload, strict_map_key=True)
+        return msgpack.unpackb(payload, strict_map_key=True, max_array_len=longest_array)
     except (ValueError, msgpack.UnpackException, TypeError, RecursionError) as bad:
         raise ProtocolError(BAD_PARAMETER, f"is not one MessagePack value ({type(bad).__name__})") from None

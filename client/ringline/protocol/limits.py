@@ -25,7 +25,9 @@ MAX_KNOWN: Final = 512
 """Invitations a sync may name."""
 MAX_CURSOR_BYTES: Final = 256
 MAX_DEPTH: Final = 8
-"""Nesting of arrays and maps, unknown fields included."""
+"""Nesting of arrays and maps inside one field, unknown fields included."""
+MAX_REQUEST_ARRAY: Final = 512
+"""Entries any array in a request may have, unknown fields included."""
 REQUEST_ID_BYTES: Final = 8
 MAX_INT: Final = 2**53 - 1
 """Integers stay exact in every language, JavaScript included."""

@@ -12,6 +12,7 @@ from ringline.protocol.limits import (
     MAX_KNOWN,
     MAX_MESSAGE_BYTES,
     MAX_REASON_BYTES,
+    MAX_REQUEST_ARRAY,
     MAX_REQUEST_BYTES,
     MAX_TEXT_BYTES,
     MAX_TIMEOUT_S,
@@ -173,7 +174,7 @@ def decode_request(payload: bytes) -> Request:
     """
     raw: object = None
     try:
-        raw = unpack(payload, MAX_REQUEST_BYTES)
+        raw = unpack(payload, MAX_REQUEST_BYTES, MAX_REQUEST_ARRAY)
         if type(raw) is not dict:
             raise ProtocolError(BAD_PARAMETER, "must be a map")
         op = raw.get("op")
@@ -186,8 +187,10 @@ def decode_request(payload: bytes) -> Request:
 
 
 def _reply_to(raw: object) -> tuple[str, bytes] | None:
+    if type(raw) is not dict:
+        return None
     try:
-        request = _HEADER.decode(raw)
+        request = _HEADER.decode({field.key: raw.get(field.key) for field in _HEADER.fields})
     except ProtocolError:
         return None
     return request.dev, request.id
