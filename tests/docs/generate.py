@@ -1,0 +1,39 @@
+"""Writes the generated parts of docs/protocol.md anew: `python -m tests.docs.generate`."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tests.docs import callbacks, exchange, rules, tables
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "protocol.md"
+
+SECTIONS: Final[dict[str, Callable[[], str]]] = {
+    "requests": tables.requests,
+    "events": tables.events,
+    "answers": tables.answers,
+    "rules": rules.rules,
+    "states": rules.diagram,
+    "callbacks": callbacks.callbacks,
+    "errors": tables.errors,
+    "reasons": tables.reasons,
+    "limits": tables.sizes,
+    "times": tables.times,
+    "exchange": exchange.exchange,
+}
+_PART: Final = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def names(page: str) -> list[str]:
+    """The generated parts that a page has."""
+    return [part[1] for part in _PART.finditer(page)]
+
+
+def filled(page: str) -> str:
+    """The page with every generated part as the code has it."""
+    return _PART.sub(lambda part: f"<!-- generated: {part[1]} -->\n\n{SECTIONS[part[1]]()}\n\n<!-- end -->", page)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

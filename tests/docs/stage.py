@@ -1,0 +1,97 @@
+"""Users with two devices each, whose cores are real, around a real extension. What each event makes is written down."""
+
+from collections import deque
+from typing import NamedTuple
+
+from ringline.core.core import Core
+from ringline.protocol.codec import pack
+from ringline.protocol.messages import Event, OnInvitation, decode_event, decode_events, join_events
+from ringline.protocol.topics import Topics
+from ringline_broker.engine.step import Deadline, NobodyOnline
+from tests.docs.play import Extension, Message
+
+DEVICES = ("one", "two")
+
+
+class Heard(NamedTuple):
+    """A callback on a device, and the event that made it (None: an answer)."""
+
+    event: Event | None
+    callback: str
+    user: str
+    device: str
+
+
+class Stage:
+    """Everybody is online from the start, unless said otherwise."""
+
+    def __init__(self, *users: str, away: tuple[str, ...] = ()) -> None:
+        self.extension = Extension()
+        self.heard: list[Heard] = []
+        self._cores = {(user, device): Core(user, device, since=0) for user in users for device in DEVICES}
+        self._away = set(away)
+        for user in users:
+            if user not in away:
+                self.come(user)
+        self.heard.clear()
+
+    def come(self, user: str) -> None:
+        """The devices of a user connect, and sync."""
+        self._away.discard(user)
+        for device in DEVICES:
+            self._cores[user, device].subscribed(0.0)
+            self._settle(user, device, None)
+
+    def go(self, user: str) -> None:
+        """The devices of a user lose their connection."""
+        self._away.add(user)
+        for device in DEVICES:
+            self._cores[user, device].disconnected(0.0)
+
+    def ask(self, user: str, request: OnInvitation) -> None:
+        """A request is made on the user's device that it names."""
+        self._cores[user, request.dev].request(request, 0.0)
+        self._settle(user, request.dev, None)
+
+    def act(self, command: Deadline | NobodyOnline) -> None:
+        """The extension acts by itself."""
+        self._deliver(self.extension.command(command))
+
+    def pass_time(self, ms: int) -> None:
+        """Time passes, and nobody looks."""
+        self.extension.clock.advance(ms)
+
+    def forget(self) -> None:
+        """The server loses everything it has."""
+        self.extension = Extension()
+
+    def callbacks(self, event: str | None, user: str) -> list[str]:
+        """What a user's first device heard of a kind of event, or of answers."""
+        return [
+            heard.callback
+            for heard in self.heard
+            if (heard.user, heard.device) == (user, "one") and (heard.event.ev if heard.event else None) == event
+        ]
+
+    def _settle(self, user: str, device: str, event: Event | None) -> None:
+        """Write down what a core called back, and bring its requests to the extension."""
+        out = self._cores[user, device].drain()
+        self.heard += [Heard(event, callback.method, user, device) for callback in out.callbacks]
+        for _, payload in out.messages:
+            self._deliver(self.extension.ask(user, payload))
+
+    def _deliver(self, messages: list[Message]) -> None:
+        """Hand messages to the devices, each event of them by itself."""
+        waiting = deque(messages)
+        while waiting:
+            topic, payload = waiting.popleft()
+            for (user, device), core in self._cores.items():
+                if user in self._away:
+                    continue
+                if topic == Topics().answers(user, device):
+                    core.received(topic, payload, 0.0)
+                    self._settle(user, device, None)
+                elif topic == Topics().events(user):
+                    for raw in decode_events(payload):
+                        core.received(topic, join_events([pack(raw)]), 0.0)
+                        self._settle(user, device, decode_event(raw))

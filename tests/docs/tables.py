@@ -1,0 +1,163 @@
+"""The page's tables of messages, errors, reasons, limits and times, from the code that keeps them."""
+
+import inspect
+from collections.abc import Iterable
+from typing import Any, Final
+
+from ringline import connection
+from ringline.core import core, held, lanes, syncing
+from ringline.protocol import limits, topics
+from ringline.protocol.codec import Codec, WireField
+from ringline.protocol.errors import REGISTRY, Fault
+from ringline.protocol.messages import ANSWER, EVENTS, REQUESTS, Event, OnInvitation, Refusal, Request, State
+from ringline.protocol.reasons import REASONS
+from ringline_broker.bindings.amqtt.device import Bounds
+from ringline_broker.service import outbox, sync
+from ringline_broker.settings import Settings
+
+_REQUIRED: Final = "**required**"
+_FAULTS: Final = {Fault.CALLER: "the request's", Fault.STATE: "the state's", Fault.SERVER: "the server's"}
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+
+
+def requests() -> str:
+    """Every request, and every field of it."""
+    common = _keys(Request)
+    on_invitation = _keys(OnInvitation)
+    parts = [
+        _message(
+            "Every request", "", [("op", "str, a name from below", _REQUIRED, "The operation."), *_rows(Codec(Request))]
+        ),
+        _message("Every request but `sync`", "", _rows(Codec(OnInvitation), without=common)),
+        *(
+            _message(f"`{op}`", _doc(codec), _rows(codec, without=common if op == "sync" else on_invitation))
+            for op, codec in REQUESTS.items()
+        ),
+    ]
+    return "\n\n".join(parts)
+
+
+def events() -> str:
+    """Every event, and every field of it."""
+    common = _keys(Event)
+    parts = [
+        _message(
+            "Every event", "", [("ev", "str, a name from below", _REQUIRED, "What happened."), *_rows(Codec(Event))]
+        ),
+        *(_message(f"`{ev}`", _doc(codec), _rows(codec, without=common)) for ev, codec in EVENTS.items()),
+    ]
+    return "\n\n".join(parts)
+
+
+def answers() -> str:
+    """The answer, and what stands in it."""
+    codecs: tuple[Codec[Any], ...] = (ANSWER, Codec(Refusal), Codec(State))
+    return "\n\n".join(_message(codec.message.__name__, _doc(codec), _rows(codec)) for codec in codecs)
+
+
+def _message(title: str, doc: str, rows: list[tuple[str, ...]]) -> str:
+    parts = [f"#### {title}", doc] if doc else [f"#### {title}"]
+    if not rows:
+        return "\n\n".join([*parts, "Nothing more."])
+    named = [(f"`{row[0]}`", *row[1:]) for row in rows]
+    return "\n\n".join([*parts, table(("key", "type and limits", "if absent", "meaning"), named)])
+
+
+def _rows(codec: Codec[Any], without: frozenset[str] = frozenset()) -> list[tuple[str, ...]]:
+    return [
+        (field.key, field.kind.describes, _absent(field), field.meaning)
+        for field in codec.fields
+        if field.key not in without
+    ]
+
+
+def _absent(field: WireField) -> str:
+    if field.required:
+        return _REQUIRED
+    if isinstance(field.default, bool | int):
+        return f"`{field.default}`".lower()
+    return "nothing" if field.default is None else "empty"
+
+
+def _keys(message: type[Any]) -> frozenset[str]:
+    return frozenset(field.key for field in Codec(message).fields)
+
+
+def _doc(codec: Codec[Any]) -> str:
+    return inspect.cleandoc(codec.message.__doc__ or "")
+
+
+def errors() -> str:
+    """The registry of errors."""
+    rows = ((str(row.code), f"`{row.name}`", _FAULTS[row.fault], row.meaning) for row in REGISTRY)
+    return table(("code", "name", "whose fault", "meaning"), rows)
+
+
+def reasons() -> str:
+    """The registry of reasons."""
+    return table(("reason", "meaning"), ((f"`{word}`", meaning) for word, meaning in REASONS.items()))
+
+
+def sizes() -> str:
+    """The limits that are part of the protocol, then a server's own."""
+    wire = [
+        ("a request's payload", limits.MAX_REQUEST_BYTES, "bytes"),
+        ("a payload of events, or an answer", limits.MAX_MESSAGE_BYTES, "bytes"),
+        ("an id of a user, a device or an invitation", topics.MAX_ID_BYTES, "bytes of UTF-8"),
+        ("the `id` of a request", limits.REQUEST_ID_BYTES, "bytes, always"),
+        ("`data`", limits.MAX_DATA_BYTES, "bytes"),
+        ("`why`, a reason", limits.MAX_REASON_BYTES, "bytes of UTF-8"),
+        ("`text`, beside a reason", limits.MAX_TEXT_BYTES, "bytes of UTF-8"),
+        ("names in `to`, `out` or `off`", limits.MAX_INVITEES, "users"),
+        ("`timeout`", limits.MAX_TIMEOUT_S, "seconds"),
+        ("`known` of a sync", limits.MAX_KNOWN, "invitations"),
+        ("`next` of a sync", limits.MAX_CURSOR_BYTES, "bytes"),
+        ("an array in a request, unknown fields included", limits.MAX_REQUEST_ARRAY, "entries"),
+        ("arrays and maps in one another, inside one field", limits.MAX_DEPTH, "levels"),
+        ("any integer that a field of ours holds", limits.MAX_INT, "2^53-1"),
+    ]
+    server, bounds = Settings(), Bounds()
+    own = [
+        ("invitees of one invitation", server.max_invitees, "7008, field `to`"),
+        ("open invitations of one inviter", server.max_open, "7008"),
+        ("bytes that the record of one invitation takes", server.max_record_bytes, "8001, field `data`"),
+        ("bytes of one MQTT packet from a device", bounds.packet_bytes, "disconnected"),
+        ("bytes waiting for a device that does not read", bounds.waiting_bytes, "disconnected"),
+        ("messages that a device has not acknowledged", bounds.unacknowledged, "disconnected"),
+    ]
+    most = table(("at most", "", "unit"), ((what, f"{number:,}", unit) for what, number, unit in wire))
+    head = ("a server's own, with the default", "", "above it")
+    return f"{most}\n\n{table(head, ((what, f'{number:,}', then) for what, number, then in own))}"
+
+
+def times() -> str:
+    """Every time the protocol knows."""
+    server, bounds = Settings(), Bounds()
+    first, last = core.CHECK_AFTER_S
+    backoff = f"{connection.FIRST_BACKOFF_S:g} s, doubling to {connection.LONGEST_BACKOFF_S:g} s"
+    give_up = f"{lanes.GIVE_UP_S:g} s; an invite after its timeout, where that is less"
+    rows = [
+        ("first repeat of a request", f"{lanes.FIRST_RETRY_S:g} s", "client"),
+        ("longest pause between repeats", f"{lanes.LONGEST_RETRY_S:g} s", "client"),
+        ("a request is given up after", give_up, "client"),
+        ("wait for an event that is missing", f"{held.GAP_WAIT_S:g} s", "client"),
+        ("ask about an invitation past its time left", f"after {first:g} to {last:g} s, chosen at random", "client"),
+        ("ask again where there was nothing new", f"after {last:g} s", "client"),
+        ("remember what ended", f"{held.REMEMBER_S:g} s", "client"),
+        ("keepalive of the connection", f"{connection.KEEP_ALIVE_S} s", "client, its own choice"),
+        ("pause before the next connection", f"{backoff}, at random from half of it to all of it", "client"),
+        ("invitations that one sync names", f"{syncing.KNOWN_AT_ONCE}", "client, so that they fit a request"),
+        ("`timeout`, where left out", f"{REQUESTS['invite'].fields[4].default} s", "server"),
+        ("quiet limit of an invitation without a deadline", f"{server.quiet_limit_s:,} s", "server, a setting"),
+        ("an ended invitation is remembered for", f"{server.retention_s:,} s", "server, a setting"),
+        ("a sync looks back before `since`", f"{sync.LOOK_BACK_MS // 1000} s", "server"),
+        ("the inviter's copy waits to learn who is offline", f"{outbox.REACH_WAIT_S:g} s at most", "server"),
+        ("a connection has to send its CONNECT within", f"{bounds.connect_s:g} s", "server, a setting"),
+        ("a packet that has begun must be complete within", f"{bounds.packet_s:g} s", "server, a setting"),
+    ]
+    return table(("what", "how long", "whose"), rows)

@@ -1,0 +1,66 @@
+"""Hypothesis strategies for messages, derived from their fields' kinds as the decoder is."""
+
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from ringline.protocol.codec import Codec, Nested, WireField, pack, unpack
+from ringline.protocol.limits import MAX_MESSAGE_BYTES, Anything, Bin, Flag, Id, Int, Kind, ListOf, MapOf, Text
+from ringline.protocol.messages import ANSWER, EVENTS, REQUESTS, Answer, Event, Request, event_map
+
+FEW: Final = 3
+"""How long a list or map gets, and SHORT a text or bin; the limits themselves are the vectors' business."""
+SHORT: Final = 16
+
+_CHARACTERS = st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="/+#")
+IDS = st.text(_CHARACTERS, min_size=1, max_size=SHORT).map(lambda text: text.replace("$", "€"))
+_TEXTS = st.text(st.characters(codec="utf-8"), max_size=4)
+
+
+def values(kind: Kind) -> st.SearchStrategy[Any]:
+    """Values of one kind."""
+    match kind:
+        case Id():
+            return IDS
+        case Text():
+            return _TEXTS
+        case Bin(limit, exact):
+            return st.binary(min_size=limit if exact else 0, max_size=min(limit, SHORT))
+        case Int(low, high):
+            return st.integers(low, high)
+        case Flag():
+            return st.booleans()
+        case _:
+            return _made_of_others(kind)
+
+
+def _made_of_others(kind: Kind) -> st.SearchStrategy[Any]:
+    match kind:
+        case ListOf(item):
+            return st.lists(values(item), max_size=FEW).map(tuple)
+        case MapOf(item):
+            return st.dictionaries(IDS, values(item), max_size=FEW)
+        case Nested(codec):
+            return messages(codec)
+        case Anything():
+            return EVENT.map(_as_read)
+        case _:
+            raise AssertionError(f"no strategy for {kind}")
+
+
+def _field(field: WireField) -> st.SearchStrategy[Any]:
+    return values(field.kind) if field.required else st.just(field.default) | values(field.kind)
+
+
+def messages(codec: Codec[Any]) -> st.SearchStrategy[Any]:
+    """Messages of one class."""
+    return st.builds(codec.message, **{field.attribute: _field(field) for field in codec.fields})
+
+
+def _as_read(event: Event) -> object:
+    return unpack(pack(event_map(event)), MAX_MESSAGE_BYTES)
+
+
+REQUEST: st.SearchStrategy[Request] = st.one_of([messages(codec) for codec in REQUESTS.values()])
+EVENT: st.SearchStrategy[Event] = st.one_of([messages(codec) for codec in EVENTS.values()])
+ANSWERS: st.SearchStrategy[Answer] = messages(ANSWER)
