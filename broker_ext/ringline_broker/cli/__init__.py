@@ -1,5 +1,6 @@
 """The `ringline` command. A command is a function in a module of its own, and is listed here."""
 
+import io
 import sys
 
 import typer
@@ -14,8 +15,14 @@ __all__ = ["app", "main"]
 
 _HELP = """Invitation signaling over MQTT: calls, doorbells, raised hands, seats on a stage.
 
-Exit codes: 0 done, 2 wrong use, 3 something to install, 4 refused, 5 no broker, 130 Ctrl-C, 1 anything else;
-`invite --wait` has its own: 10 rejected, 11 timed out, 12 cancelled, 13 offline."""
+\b
+Exit codes:
+  0 done                  2 wrong use             3 something to install
+  4 refused               5 no broker             1 anything else
+`invite --wait` has more, and ends with 0 where anybody accepted:
+  10 rejected             11 timed out            12 cancelled
+  13 offline              130 Ctrl-C
+"""
 
 app = typer.Typer(
     name="ringline",
@@ -42,6 +49,8 @@ app.add_typer(users.app)
 
 def main() -> None:
     """Run the command line; ends the process."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know fewer letters than a name has
     try:
         code = app(standalone_mode=False, prog_name="ringline")
     except Failure as failed:
@@ -59,7 +68,7 @@ def main() -> None:
     except (RinglineError, OSError) as failed:
         err(f"ringline: {failed}")
         code = ExitCode.FAILED
-    sys.exit(code)
+    sys.exit(code or ExitCode.DONE)
 
 
 def _wrong_use(wrong: typer.TyperException) -> str:

@@ -27,7 +27,7 @@ class ServeOptions:
         ws_port: The port for MQTT over WebSocket, none where left out; 0 for any free one.
         wss_port: The port for MQTT over WebSocket over TLS, none where left out; 0 for any free one.
         tls_cert: The server's certificate with its chain, a PEM file.
-        tls_key: The private key of the certificate, a PEM file.
+        tls_key: The private key of the certificate, a PEM file; where left out, it is in the same file.
         data: The folder for invitations; made where missing, and locked against a second server.
         memory: Keep nothing on disk: invitations end with the server.
         durability: Whether an answered request survives a power loss (full) or only the end of the process (normal).
@@ -57,10 +57,9 @@ class ServeOptions:
                 raise ValueError(f"{flag(name)} must be 0 to 65535, not {port}")
             if port and ports.count(port) > 1:
                 raise ValueError(f"{flag(name)} {port} is given to another listener too; each needs a port of its own")
-        if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("TLS needs both --tls-cert and --tls-key")
-        if self.tls_cert is None and (self.tls_port is not None or self.wss_port is not None):
-            raise ValueError("--tls-port and --wss-port need a certificate: give --tls-cert and --tls-key")
+        needs_cert = (self.tls_port, self.wss_port, self.tls_key)
+        if self.tls_cert is None and any(option is not None for option in needs_cert):
+            raise ValueError("TLS needs a certificate: give --tls-cert")
 
 
 PORTS = ("port", "tls_port", "ws_port", "wss_port")
@@ -80,8 +79,8 @@ def merged(
     Raises:
         Failure: the file cannot be read, or a key or value of it makes no sense; the message names both.
     """
+    _check_place(flags, "")
     if file is None:
-        _check_place(flags)
         return options, settings
     table = _read(file)
     known = get_type_hints(ServeOptions) | get_type_hints(Settings)
@@ -93,8 +92,7 @@ def merged(
             raise Failure(ExitCode.WRONG_USE, f"{file}: {key} must be {_wanted(known[key])}, not {value!r}")
         if _is_path(known[key]):
             table[key] = file.parent / value
-    _check_place(flags)
-    _check_place(set(table))
+    _check_place(set(table), f"{file}: ")
     if "data" in flags:
         table.pop("memory", None)
     under = {key: value for key, value in table.items() if key not in flags}
@@ -104,9 +102,9 @@ def merged(
         raise Failure(wrong.code, f"{file}: {wrong}") from wrong
 
 
-def _check_place(given: set[str]) -> None:
+def _check_place(given: set[str], where: str) -> None:
     if {"data", "memory"} <= given:
-        raise Failure(ExitCode.WRONG_USE, "--memory keeps nothing on disk: leave out --data, or --memory")
+        raise Failure(ExitCode.WRONG_USE, f"{where}--memory keeps nothing on disk: leave out --data, or --memory")
 
 
 def _read(file: Path) -> dict[str, Any]:

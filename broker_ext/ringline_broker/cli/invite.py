@@ -10,7 +10,7 @@ import typer
 
 from ringline.client import FIRST, NONE, SignalingClient
 from ringline.errors import SignalingError
-from ringline.events import Disconnected, InvitationEnded, InvitationEvent
+from ringline.events import Connected, Disconnected, InvitationEnded, InvitationEvent
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.printing import out, out_json
 from ringline_broker.cli.session import OneShotOptions, checked, connected, settled
@@ -101,21 +101,29 @@ class _Story:
         self.invite_id = invite_id
         self._wanted = wanted
         self._as_json = as_json
+        self._was_connected = False
         self._end: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def hear(self, name: str, event: Any) -> None:  # noqa: ANN401 - any event
         """A callback."""
         is_of_it = isinstance(event, InvitationEvent) and event.invite_id == self.invite_id
-        if self._wanted and (is_of_it or (isinstance(event, Disconnected) and event.retry_in is not None)):
+        if self._wanted and (is_of_it or self._is_break(event)):
             tell(name, event, as_json=self._as_json)
         if is_of_it and isinstance(event, InvitationEnded):
             self._end.put(event.outcome)
 
-    def wait(self, timeout: float | None) -> int:
+    def _is_break(self, event: object) -> bool:
+        """Whether the connection breaks or comes back; the first one and its end are no news."""
+        if isinstance(event, Connected):
+            was_connected, self._was_connected = self._was_connected, True
+            return was_connected
+        return isinstance(event, Disconnected) and self._was_connected and event.retry_in is not None
+
+    def wait(self, timeout: int) -> int:
         """Wait for the end.
 
         Args:
-            timeout: seconds until the deadline; 0 for none.
+            timeout: the invitation's, in seconds; 0 for none.
 
         Returns:
             The exit code of the outcome.

@@ -99,6 +99,7 @@ class _Ear:
         """Say once why there is no connection, however often it is tried."""
         if is_refused(event) and not self._was_connected:
             self._news.put(Failure(ExitCode.REFUSED, refused(self.client.user, event)))
+            return
         if event.retry_in is None or event.reason == self._last_loss:
             return
         self._last_loss = event.reason

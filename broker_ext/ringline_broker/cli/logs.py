@@ -44,12 +44,6 @@ def start_logging(level: Level, *, as_json: bool) -> None:
     """Log our own loggers from a level on, and everybody else's from warnings on."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Json() if as_json else _Line())
-    handler.addFilter(_is_news)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in _OURS:
         logging.getLogger(name).setLevel(level.upper())
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether nobody else says it: aMQTT logs with a traceback what it then raises, and the command says in a line."""
-    return not (record.name.startswith("amqtt") and record.msg == "Broker startup failed")

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import json
 import math
+import os
 import sys
 import time
 from typing import Any
@@ -61,9 +62,17 @@ def fields(event: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
 
 
 def out(line: str) -> None:
-    """Print a line, at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """Print a line, at once.
+
+    Raises:
+        BrokenPipeError: whoever read is gone; what is printed after that goes nowhere.
+    """
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def out_json(**line: object) -> None:

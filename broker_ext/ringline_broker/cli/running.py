@@ -5,11 +5,11 @@ import contextlib
 import errno
 import signal
 import socket
-import ssl
 from importlib import import_module
 
 from ringline.protocol.errors import RinglineError
 from ringline_broker.bindings.amqtt.binding import Listener
+from ringline_broker.bindings.amqtt.listening import CannotListen, tls_context
 from ringline_broker.cli.announcing import announce
 from ringline_broker.cli.config import ServeOptions
 from ringline_broker.cli.exits import ExitCode, Failure
@@ -53,12 +53,11 @@ def listeners_of(options: ServeOptions) -> dict[str, Listener]:
     Raises:
         Failure: the certificate or its key cannot be used.
     """
-    if options.tls_cert is not None and options.tls_key is not None:
+    if options.tls_cert is not None:
         try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(options.tls_cert, options.tls_key)
-        except OSError as bad:
-            text = f"cannot use --tls-cert {options.tls_cert} with --tls-key {options.tls_key}: {bad}"
-            raise Failure(ExitCode.WRONG_USE, text) from bad
+            tls_context(options.tls_cert, options.tls_key or options.tls_cert)
+        except CannotListen as bad:
+            raise Failure(ExitCode.WRONG_USE, f"{bad}; see --tls-cert and --tls-key") from bad
     wanted = {name: getattr(options, name) for name in LISTENERS}
     if options.tls_cert is not None and options.tls_port is None:
         wanted["tls_port"] = _TLS_PORT

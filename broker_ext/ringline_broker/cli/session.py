@@ -3,8 +3,10 @@
 import getpass
 import os
 import queue
+import signal
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ from ringline.listener import SignalingListener
 from ringline.protocol.errors import NO_ANSWER, NOT_CONNECTED
 from ringline.protocol.topics import DEFAULT_PREFIX
 from ringline_broker.cli.exits import ExitCode, Failure
+from ringline_broker.cli.logs import start_logging
 from ringline_broker.cli.loopback import is_loopback
 from ringline_broker.cli.printing import printable
 
@@ -67,9 +70,17 @@ class Forwarder(SignalingListener):
     """Hands every callback to one function, with its name less the `on_`."""
 
     def __init__(self, hear: Callable[[str, Any], None]) -> None:
+        self._hear = hear
         for method in dir(self):
             if method.startswith("on_"):
-                setattr(self, method, partial(hear, method.removeprefix("on_")))
+                setattr(self, method, partial(self._forward, method.removeprefix("on_")))
+
+    def _forward(self, name: str, event: Any) -> None:  # noqa: ANN401 - any event
+        try:
+            self._hear(name, event)
+        except BrokenPipeError:
+            # nobody reads the output any more: as good as Ctrl-C, and sent so that it wakes the main thread
+            signal.pthread_kill(threading.main_thread().ident or threading.get_ident(), signal.SIGINT)
 
 
 def new_client(options: ClientOptions, listener: SignalingListener) -> SignalingClient:
@@ -78,13 +89,14 @@ def new_client(options: ClientOptions, listener: SignalingListener) -> Signaling
     Raises:
         Failure: the options make no sense.
     """
+    start_logging("warning", as_json=options.json)
     url = options.url or os.environ.get("RINGLINE_URL") or DEFAULT_URL
     try:
         address = Address.parse(url)
         user = _user(options, address)
         tls = ssl.create_default_context(cafile=options.cafile) if options.cafile is not None else None
         return SignalingClient(
-            url, user=user, password=_password(options, address, user), device=options.device or None,
+            url, user=user, password=password_of(options, address, user), device=options.device or None,
             listener=listener, tls=tls, prefix=options.prefix,
         )  # fmt: skip
     except ValueError as wrong:
@@ -105,7 +117,8 @@ def _user(options: ClientOptions, address: Address) -> str:
     return address.user
 
 
-def _password(options: ClientOptions, address: Address, user: str) -> str | None:
+def password_of(options: ClientOptions, address: Address, user: str) -> str | None:
+    """The password: from the URL, from the environment, or from whoever sits at the terminal; None for none."""
     if address.password is not None:
         return address.password
     if (known := os.environ.get("RINGLINE_PASSWORD")) is not None:
@@ -166,10 +179,9 @@ def is_refused(event: Disconnected) -> bool:
 
 def refused(user: str, event: Disconnected) -> str:
     """What to do about a refusal."""
-    return printable(
-        f"{event.reason}\nThe user is {user}; the password comes from RINGLINE_PASSWORD, or is asked for with --url "
-        f"mqtt://{user}@HOST:PORT"
-    )
+    user = printable(user)
+    where = f"RINGLINE_PASSWORD, or is asked for with --url mqtt://{user}@HOST:PORT"
+    return f"{printable(event.reason)}\nThe user is {user}; the password comes from {where}"
 
 
 def no_broker(reason: str) -> str:

@@ -34,9 +34,9 @@ def add(name: Name, users: File) -> None:
     """
     if (fault := id_fault(name)) is not None:
         raise Failure(ExitCode.WRONG_USE, f"NAME {fault}")
-    from ringline_broker.bindings.amqtt.users import new_hasher  # noqa: PLC0415 - slow to load, and needed here alone
+    from ringline_broker.bindings.amqtt.users import MAX_PASSWORD_BYTES, new_hasher  # noqa: PLC0415 - slow, and needed here alone
 
-    hashed = new_hasher().hash(_password(name))
+    hashed = new_hasher().hash(_password(name, MAX_PASSWORD_BYTES))
     with _opened(users) as file:
         known = file.read()
         file.write(known | {name: hashed})
@@ -82,7 +82,7 @@ def _opened(path: Path) -> Generator["UsersFile"]:
         os.close(folder)
 
 
-def _password(name: str) -> str:
+def _password(name: str, most_bytes: int) -> str:
     password = os.environ.get("RINGLINE_PASSWORD")
     if password is None and sys.stdin.isatty():
         password = getpass.getpass(f"Password of {printable(name)}: ")
@@ -92,4 +92,6 @@ def _password(name: str) -> str:
         password = sys.stdin.readline().rstrip("\r\n")
     if len(password) < MIN_PASSWORD_LENGTH:
         raise Failure(ExitCode.WRONG_USE, f"a password needs at least {MIN_PASSWORD_LENGTH} characters")
+    if len(password.encode()) > most_bytes:
+        raise Failure(ExitCode.WRONG_USE, f"a password may have at most {most_bytes} bytes")
     return password

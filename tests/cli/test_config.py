@@ -1,0 +1,85 @@
+"""Flags over a TOML file over defaults."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from ringline_broker.cli.config import ServeOptions, merged
+from ringline_broker.cli.exits import ExitCode, Failure
+from ringline_broker.cli.options import helps
+from ringline_broker.cli.session import OneShotOptions
+from ringline_broker.settings import Settings
+
+
+def merge(folder: Path, text: str, flags: set[str] | None = None, **given: object) -> tuple[ServeOptions, Settings]:
+    file = folder / "ringline.toml"
+    file.write_text(text)
+    options = dataclasses.replace(ServeOptions(), **given)  # type: ignore[arg-type]
+    return merged(file, options, Settings(), flags or set(given))
+
+
+def test_the_file_beats_the_default_and_a_flag_beats_the_file(tmp_path: Path) -> None:
+    options, settings = merge(tmp_path, 'port = 1884\nws_port = 9001\nmax_open = 4\ndurability = "normal"', port=1885)
+
+    assert (options.port, options.ws_port, options.durability) == (1885, 9001, "normal")
+    assert settings.max_open == 4
+    assert options.host == "127.0.0.1"
+
+
+def test_a_flag_beats_the_file_even_where_it_says_the_default(tmp_path: Path) -> None:
+    options, _ = merge(tmp_path, "port = 1884", port=1883)
+
+    assert options.port == 1883
+
+
+def test_paths_in_the_file_are_beside_it(tmp_path: Path) -> None:
+    options, _ = merge(tmp_path, 'data = "kept"\nusers = "/etc/users"')
+
+    assert options.data == tmp_path / "kept"
+    assert options.users == Path("/etc/users")
+
+
+def test_a_folder_on_the_command_line_beats_memory_in_the_file(tmp_path: Path) -> None:
+    options, _ = merge(tmp_path, "memory = true", data=Path("kept"))
+
+    assert (options.memory, options.data) == (False, Path("kept"))
+
+
+def test_memory_on_the_command_line_beats_a_folder_in_the_file(tmp_path: Path) -> None:
+    options, _ = merge(tmp_path, 'data = "kept"', memory=True)
+
+    assert options.memory
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("prot = 1883", "there is no key 'prot'"),
+        ("[server]\nport = 1883", "there is no key 'server'"),
+        ("tls-port = 1", "there is no key 'tls-port'"),
+        ('port = "1883"', "port must be a whole number, not '1883'"),
+        ("port = true", "port must be a whole number, not True"),
+        ("memory = 1", "memory must be true or false, not 1"),
+        ("data = 7", "data must be a path, as a string, not 7"),
+        ("prefix = 7", "prefix must be a string, not 7"),
+        ('durability = "some"', "durability must be one of full, normal, not 'some'"),
+        ("durability = [1]", "durability must be one of full, normal"),
+        ("max_open = 0", "max_open must be a whole number of at least 1"),
+        ("port = 65536", "--port must be 0 to 65535"),
+        ('memory = true\ndata = "x"', "--memory keeps nothing on disk"),
+        ("port = ", "is no TOML"),
+    ],
+)
+def test_errors_name_the_file_and_the_key(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(Failure) as failed:
+        merge(tmp_path, text)
+
+    assert failed.value.code == ExitCode.WRONG_USE
+    assert says in str(failed.value)
+    assert "ringline.toml" in str(failed.value)
+
+
+@pytest.mark.parametrize("group", [ServeOptions, Settings, OneShotOptions])
+def test_every_option_has_help(group: type) -> None:
+    assert set(helps(group)) == {field.name for field in dataclasses.fields(group)}
