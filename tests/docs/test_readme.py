@@ -1,0 +1,153 @@
+"""Everything that README.md tells a reader to type is done here."""
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from ringline_broker.cli import app
+from ringline_broker.cli.config import ServeOptions, merged
+from ringline_broker.settings import Settings
+from tests.cli.process import Ringline
+from tests.support.running import Ring, free_port
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+IN_TABLES = re.findall(r"^\| `(ringline .*?)`", README, re.MULTILINE)
+ELSEWHERE = ("sudo apt-get install", "pip install .", "pip install '.[broker]'")
+"""What is no command of ours: packages are not installed by a test."""
+
+
+def blocks(kind: str) -> list[str]:
+    found = [text for name, text in BLOCKS if name == kind]
+    assert found, kind
+    return found
+
+
+def shell_lines() -> list[str]:
+    return [line for block in blocks("sh") for line in block.splitlines() if line]
+
+
+def is_ours(line: str) -> bool:
+    return line.startswith(("ringline ", ".venv/bin/ringline "))
+
+
+def parse(words: list[str]) -> None:
+    """As the command itself would; raises where it would say that it is used wrongly."""
+    command = get_command(app)
+    while isinstance(command, TyperGroup):
+        name, *words = words
+        command = command.commands[name]
+    command.make_context(command.name, words)
+
+
+@pytest.mark.parametrize("line", [*filter(is_ours, shell_lines()), *IN_TABLES])
+def test_commands_are_used_rightly(line: str) -> None:
+    parse(shlex.split(line)[1:])
+
+
+@pytest.mark.parametrize("line", ["ringline invite", "ringline listen --loud", "ringline call bob"])
+def test_the_check_can_fail(line: str) -> None:
+    with pytest.raises((typer.TyperException, KeyError)):
+        parse(shlex.split(line)[1:])
+
+
+@pytest.mark.parametrize("line", [line for line in shell_lines() if not is_ours(line)])
+def test_other_commands_are_known(line: str) -> None:
+    if line.startswith("make "):
+        subprocess.run(["make", "--dry-run", *shlex.split(line)[1:]], cwd=ROOT, check=True, capture_output=True)
+    else:
+        assert line.startswith(ELSEWHERE)
+
+
+def test_every_command_is_named() -> None:
+    named = {line.split()[1] for line in IN_TABLES}
+    also = {"reject", "cancel", "modify", "show"}
+    groups = {info.typer_instance.info.name for info in app.registered_groups if info.typer_instance}
+
+    assert named | also == {info.callback.__name__ for info in app.registered_commands if info.callback} | groups
+
+
+@pytest.fixture
+def server() -> Iterator[Ring]:
+    with Ring() as ring:
+        yield ring
+
+
+def test_the_program_prints_what_it_says(server: Ring) -> None:
+    program, _ = blocks("python")
+
+    done = run_python(program, server.port)
+
+    assert done.stdout == blocks("text")[0]
+    assert done.stderr == ""
+
+
+def test_the_embedded_server_serves(tmp_path: Path) -> None:
+    _, program = blocks("python")
+
+    done = run_python(program, free_port(), tmp_path)
+
+    assert done.stdout == "calls are possible\n"
+    assert (tmp_path / "calls.sqlite").is_file()
+
+
+def run_python(program: str, port: int, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    here, count = re.subn(r"\b1883\b", str(port), program)
+    assert count, "it connects to no server"
+    return subprocess.run(
+        [sys.executable, "-c", here], cwd=folder, check=True, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_the_file_is_one_that_serve_takes(tmp_path: Path) -> None:
+    file = tmp_path / "ringline.toml"
+    file.write_text(blocks("toml")[0])
+
+    options, settings = merged(file, ServeOptions(), Settings(), set())
+
+    assert (options.ws_port, options.data, settings.max_open) == (8083, tmp_path / "invitations", 8)
+
+
+@pytest.mark.skipif(
+    not (ROOT / ".venv/bin/ringline").exists() and not os.environ.get("CI"), reason="`make setup` was not run"
+)
+def test_make_run_and_the_two_lines(tmp_path: Path) -> None:
+    """The way in: the lines that `make run` prints are those of README.md, and ring."""
+    port = str(free_port())
+    make = ("make", "--silent", "--assume-old=.venv/.installed", "-C", str(ROOT), "run")
+    folder = shlex.quote(str(tmp_path))
+    with contextlib.ExitStack() as ending:
+        server = Ringline(f"PORT={port}", f"ARGS=--data={folder}", program=make)
+        ending.callback(server.kill)
+        server.line("Ctrl-C ends it")
+        printed = [line.strip().replace(f" --url mqtt://127.0.0.1:{port}", "") for line in server.out if "  " in line]
+        assert "\n".join(printed) + "\n" in blocks("sh")
+
+        first, second = (shlex.split(line) for line in printed)
+        env = {"RINGLINE_URL": f"mqtt://127.0.0.1:{port}"}
+        bob = Ringline(*first[1:], program=(first[0],), cwd=ROOT, env=env)
+        ending.callback(bob.kill)
+        bob.line("connected as bob")
+        alice = Ringline(*second[1:], program=(second[0],), cwd=ROOT, env=env)
+        assert alice.end() == 0
+        bob.line("ringing: alice invites you")
+        assert bob.interrupt() == 0
+        server.signal(signal.SIGTERM)
+        assert server.end() == -signal.SIGTERM, "make passes it on, and dies of it"
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
+def test_links_lead_somewhere(link: str) -> None:
+    assert link.startswith("https://") or (ROOT / link).exists()
