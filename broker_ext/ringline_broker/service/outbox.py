@@ -75,7 +75,7 @@ class Outbox:
     ) -> list[Invitation]:
         if not fresh:
             return []
-        known = {topic: await _settled(said) for topic, said in reach.items()}
+        known = await _all_told(reach)
         letters = _Letters()
         alone: list[Invitation] = []
         for one in fresh:
@@ -90,22 +90,32 @@ class Outbox:
         return alone
 
 
-async def _settled(said: Reach | Awaitable[Reach]) -> Reach:
-    if isinstance(said, Reach):
-        return said
-    try:
-        return await asyncio.wait_for(said, REACH_WAIT_S)
-    except TimeoutError:
-        return Reach.UNKNOWN
+async def _all_told(reach: dict[str, Reach | Awaitable[Reach]]) -> dict[str, Reach]:
+    """What the broker said of each topic; what it does not say in time, or cannot say, is unknown."""
+    told = {topic: said for topic, said in reach.items() if isinstance(said, Reach)}
+    waiting = {topic: asyncio.ensure_future(said) for topic, said in reach.items() if not isinstance(said, Reach)}
+    if waiting:
+        await asyncio.wait(waiting.values(), timeout=REACH_WAIT_S)
+    for topic, said in waiting.items():
+        if not said.done():
+            said.cancel()
+        told[topic] = said.result() if _is_told(said) else Reach.UNKNOWN
+    return told
+
+
+def _is_told(said: asyncio.Future[Reach]) -> bool:
+    return said.done() and not said.cancelled() and said.exception() is None
 
 
 def _packed(one: News, user: str, now_ms: int, offline: tuple[str, ...] = ()) -> Iterable[bytes]:
     invitation = one.invitation
     for event, p in events_since(invitation, one.since, user):
         message = message_for(invitation, event, p, user, now_ms)
+        packed = pack(event_map(message))
         if offline and isinstance(message, Invited):
-            message = replace(message, offline=offline)
-        yield pack(event_map(message))
+            longer = pack(event_map(replace(message, offline=offline)))
+            packed = longer if len(longer) + _HEAD_BYTES <= MAX_MESSAGE_BYTES else packed
+        yield packed
 
 
 def _expiry(invitation: Invitation, now_ms: int) -> int | None:

@@ -99,7 +99,9 @@ class Service:
         self._commands: list[Deadline | NobodyOnline] = []
         self._work = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._handing: set[asyncio.Task[None]] = set()
+        self._handed: dict[str, int] = {}
+        """Versions on their way to the broker, or handed over and not marked yet."""
+        self._marking: asyncio.Task[None] | None = None
         self._stopping = False
 
     def now(self) -> int:
@@ -126,7 +128,8 @@ class Service:
             turns, timers = self._tasks
             timers.cancel()
             await asyncio.gather(turns, timers, return_exceptions=True)
-        await asyncio.gather(*self._handing, return_exceptions=True)
+        if self._marking is not None:
+            await asyncio.wait((self._marking,))
         with contextlib.suppress(StoreUnavailable):
             await self._store.close()
 
@@ -171,8 +174,6 @@ class Service:
         self.counters.turns += 1
         now = self._store.now()
         tasks: dict[str, list[_Task]] = defaultdict(list)
-        for command in commands:
-            tasks[command.iid].append(_Task(command, now))
         syncs: list[tuple[Incoming, Sync]] = []
         for one in incoming:
             request = self._read(one)
@@ -180,6 +181,9 @@ class Service:
                 syncs.append((one, request))
             elif isinstance(request, OnInvitation):
                 tasks[request.iid].append(_Task(Ask(one.user, request), one.received_ms, request))
+        # after the requests: an answer that was read before the deadline is not late because it waited for its turn
+        for command in commands:
+            tasks[command.iid].append(_Task(command, now))
         await self._decide(tasks)
         for one, request in syncs:
             await self._sync(one.user, request)
@@ -231,7 +235,7 @@ class Service:
         users = {
             task.command.user
             for iid, todo in tasks.items()
-            if iid not in held
+            if iid not in held or held[iid].invitation.is_tombstone
             for task in todo
             if isinstance(task.command, Ask) and isinstance(task.request, Invite)
         }
@@ -253,7 +257,7 @@ class Service:
     def _step(self, invitation: Invitation | None, task: _Task, room: dict[str, int]) -> Step:
         command, request = task.command, task.request
         made = step(invitation, command, task.received_ms, self._limits)
-        is_new = invitation is None and made.invitation is not None and made.invitation.end is None
+        is_new = made.invitation is not invitation and made.invitation is not None and made.invitation.end is None
         if not is_new or not isinstance(command, Ask) or not isinstance(request, Invite):
             return made
         if room.get(command.user, 0) < 1:
@@ -264,26 +268,37 @@ class Service:
 
     def _publish(self, plans: list[_Plan]) -> None:
         news = [
-            News(plan.invitation, plan.mark)
+            News(plan.invitation, max(plan.mark, self._handed.get(plan.invitation.iid, 0)))
             for plan in plans
-            if plan.invitation is not None and plan.invitation.n > plan.mark
+            if plan.invitation is not None
         ]
-        if news:
-            handed = self._outbox.publish(news, self._store.now())
-            task = asyncio.create_task(self._mark(news, handed))
-            self._handing.add(task)
-            task.add_done_callback(self._handing.discard)
+        news = [one for one in news if one.invitation.n > one.since]
+        # before the news: a device that rings and answers in one turn is heard to ring first
         for plan in plans:
             for todo, reply in plan.replies:
                 self._reply(plan, todo, reply)
+        if news:
+            handed = self._outbox.publish(news, self._store.now())
+            self._handed.update((one.invitation.iid, one.invitation.n) for one in news)
+            self._marking = asyncio.create_task(self._mark(news, handed, self._marking))
         for one in news:
             self._timers.look_at(one.invitation.due)
 
-    async def _mark(self, news: list[News], handed: Awaitable[list[Invitation]]) -> None:
-        for invitation in await handed:
-            self._fire(NobodyOnline(invitation.iid))
-        with contextlib.suppress(StoreUnavailable):
-            await self._store.mark([Mark(one.invitation.iid, one.since, one.invitation.n) for one in news])
+    async def _mark(
+        self, news: list[News], handed: Awaitable[list[Invitation]], before: "asyncio.Task[None] | None"
+    ) -> None:
+        """Mark what was handed over, after the marks of the turns before: a mark moves only from where it stands."""
+        try:
+            for invitation in await handed:
+                self._fire(NobodyOnline(invitation.iid))
+            if before is not None:
+                await asyncio.wait((before,))
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.mark([Mark(one.invitation.iid, one.since, one.invitation.n) for one in news])
+        finally:
+            for one in news:
+                if self._handed.get(one.invitation.iid) == one.invitation.n:
+                    del self._handed[one.invitation.iid]
 
     def _reply(self, plan: _Plan, task: _Task, reply: Reply) -> None:
         request = task.request
@@ -295,7 +310,7 @@ class Service:
                 self._refuse(user, request.dev, request.id, reply)
             case Show():
                 self._answer(user, request.dev, Answer(re=request.id, state=reply.state))
-            case Done() if invitation is not None and (reply.repeated or invitation.is_tombstone):
+            case Done() if invitation is not None and (reply.repeated or not _is_heard(invitation, request)):
                 self.counters.repeats += reply.repeated
                 self._answer(user, request.dev, Answer(re=request.id, n=invitation.n))
             case Forward() if invitation is not None:
@@ -311,7 +326,8 @@ class Service:
         except ProtocolError as bad:
             self._refuse(user, request.dev, request.id, Refused(bad.code, bad.text, bad.field))
         except StoreUnavailable as failed:
-            self._unavailable(user, request, failed)
+            log.error("%s", failed)  # noqa: TRY400 - the store has said what it is
+            self._unavailable(user, request)
         else:
             self._answer(user, request.dev, answer)
 
@@ -332,8 +348,16 @@ class Service:
         for todo in tasks.values():
             for task in todo:
                 if task.request is not None and isinstance(task.command, Ask):
-                    self._unavailable(task.command.user, task.request, failed)
+                    self._unavailable(task.command.user, task.request)
 
-    def _unavailable(self, user: str, request: Request, failed: StoreUnavailable) -> None:
+    def _unavailable(self, user: str, request: Request) -> None:
+        """Why is the log's business, not the user's."""
         self.counters.unavailable += 1
-        self._refuse(user, request.dev, request.id, Refused(SERVER_UNAVAILABLE, str(failed)))
+        self._refuse(user, request.dev, request.id, Refused(SERVER_UNAVAILABLE, SERVER_UNAVAILABLE.meaning))
+
+
+def _is_heard(invitation: Invitation, request: OnInvitation) -> bool:
+    """Whether an event answers this request. None does for a tombstone, nor for a modification that a later one of the
+    same turn superseded.
+    """
+    return any(event.re == request.id and event.to for event in reversed(invitation.events))
