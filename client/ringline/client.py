@@ -10,6 +10,15 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
+from ringline.arguments import (
+    checked_flag,
+    checked_id,
+    checked_int,
+    checked_prefix,
+    checked_str,
+    checked_text,
+    checked_users,
+)
 from ringline.connection import Address, Network
 from ringline.core.callbacks import Callback
 from ringline.core.core import Core, Counts
@@ -20,8 +29,10 @@ from ringline.handles import RequestHandle
 from ringline.listener import SignalingListener
 from ringline.protocol.errors import CLOSED
 from ringline.protocol.limits import (
+    MAX_INT,
     MAX_INVITEES,
     MAX_REASON_BYTES,
+    MAX_REQUEST_BYTES,
     MAX_TEXT_BYTES,
     MAX_TIMEOUT_S,
     REQUEST_ID_BYTES,
@@ -36,8 +47,9 @@ from ringline.protocol.messages import (
     OnInvitation,
     Reject,
     Ringing,
+    encode_request,
 )
-from ringline.protocol.topics import DEFAULT_PREFIX, Topics, id_fault
+from ringline.protocol.topics import DEFAULT_PREFIX, Topics
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +90,12 @@ class SignalingClient:
         prefix: str = DEFAULT_PREFIX,
         since: int | None = None,
     ) -> None:
-        address = Address.parse(url)
-        self.user = _checked_id("user", user or address.user or "")
-        self.device = _checked_id("device", device or secrets.token_hex(4))
-        self._core = Core(self.user, self.device, Topics(prefix), since)
+        address = Address.parse(checked_str("url", url))
+        self.user = checked_id("user", user or address.user or "")
+        self.device = checked_id("device", device or secrets.token_hex(4))
+        if since is not None:
+            checked_int("since", since, 0, MAX_INT)
+        self._core = Core(self.user, self.device, Topics(checked_prefix(prefix)), since)
         self._listeners = [] if listener is None else [listener]
         self._handles: dict[bytes, RequestHandle] = {}
         self._lock = threading.RLock()
@@ -89,7 +103,8 @@ class SignalingClient:
         self._up_to_date = threading.Event()
         self._callbacks: queue.SimpleQueue[Callback | None] = queue.SimpleQueue()
         self._caller = threading.Thread(target=self._call_back, name="ringline-callbacks", daemon=True)
-        self._network = Network(address, self.user, password or address.password, tls, self)
+        secret = None if password is None else checked_str("password", password)
+        self._network = Network(address, self.user, secret or address.password, tls, self)
         self._started = False
 
     # Life.
@@ -188,31 +203,31 @@ class SignalingClient:
         Raises:
             TypeError, ValueError: an argument is of a wrong type or out of its limits.
         """
-        users = _checked_users("invitees", invitees)
+        users = checked_users("invitees", invitees)
         if not users:
             raise ValueError("invitees must name at least one user")
         if self.user in users:
             raise ValueError("invitees must not name the inviter")
-        _checked_int("timeout", timeout, 0, MAX_TIMEOUT_S)
+        checked_int("timeout", timeout, 0, MAX_TIMEOUT_S)
         if answers is not None:
-            _checked_int("answers", answers, 0, MAX_INVITEES)
-        if audience not in ("", "parties"):
+            checked_int("answers", answers, 0, MAX_INVITEES)
+        if checked_str("audience", audience) not in ("", "parties"):
             raise ValueError(f"audience must be '' or 'parties', not {audience!r}")
-        iid = secrets.token_urlsafe(12) if invite_id is None else _checked_id("invite_id", invite_id)
+        iid = _new_invite_id() if invite_id is None else checked_id("invite_id", invite_id)
         return self._request(
             Invite(
                 id=_new_id(), dev=self.device, iid=iid, to=users, timeout=timeout, data=pack_data(data),
-                answers=answers, audience=audience, online_only=bool(online_only),
+                answers=answers, audience=audience, online_only=checked_flag("online_only", online_only),
             )
         )
 
     def ringing(self, invite_id: str) -> RequestHandle:
         """Tell the inviter that this device really alerts its user now. Sent once, never answered."""
-        return self._request(Ringing(id=_new_id(), dev=self.device, iid=_checked_id("invite_id", invite_id)))
+        return self._request(Ringing(id=_new_id(), dev=self.device, iid=checked_id("invite_id", invite_id)))
 
     def accept(self, invite_id: str, data: Value = None) -> RequestHandle:
         """Accept for this user; the first device to answer decides for all of them."""
-        iid = _checked_id("invite_id", invite_id)
+        iid = checked_id("invite_id", invite_id)
         return self._request(Accept(id=_new_id(), dev=self.device, iid=iid, data=pack_data(data)))
 
     def reject(self, invite_id: str, data: Value = None, *, reason: str = "", text: str = "") -> RequestHandle:
@@ -226,9 +241,9 @@ class SignalingClient:
         """
         return self._request(
             Reject(
-                id=_new_id(), dev=self.device, iid=_checked_id("invite_id", invite_id), data=pack_data(data),
-                reason=_checked_text("reason", reason, MAX_REASON_BYTES),
-                text=_checked_text("text", text, MAX_TEXT_BYTES),
+                id=_new_id(), dev=self.device, iid=checked_id("invite_id", invite_id), data=pack_data(data),
+                reason=checked_text("reason", reason, MAX_REASON_BYTES),
+                text=checked_text("text", text, MAX_TEXT_BYTES),
             )
         )
 
@@ -252,20 +267,20 @@ class SignalingClient:
         """
         return self._request(
             Cancel(
-                id=_new_id(), dev=self.device, iid=_checked_id("invite_id", invite_id), data=pack_data(data),
-                to=_checked_users("invitees", invitees), reason=_checked_text("reason", reason, MAX_REASON_BYTES),
-                text=_checked_text("text", text, MAX_TEXT_BYTES),
+                id=_new_id(), dev=self.device, iid=checked_id("invite_id", invite_id), data=pack_data(data),
+                to=checked_users("invitees", invitees), reason=checked_text("reason", reason, MAX_REASON_BYTES),
+                text=checked_text("text", text, MAX_TEXT_BYTES),
             )
         )
 
     def modify(self, invite_id: str, data: Value) -> RequestHandle:
         """Replace the invitation's data, while somebody is pending."""
-        iid = _checked_id("invite_id", invite_id)
+        iid = checked_id("invite_id", invite_id)
         return self._request(Modify(id=_new_id(), dev=self.device, iid=iid, data=pack_data(data)))
 
     def get(self, invite_id: str) -> RequestHandle:
         """Ask for the present state; `result` returns it."""
-        return self._request(Get(id=_new_id(), dev=self.device, iid=_checked_id("invite_id", invite_id)))
+        return self._request(Get(id=_new_id(), dev=self.device, iid=checked_id("invite_id", invite_id)))
 
     def state(self, invite_id: str, timeout: float | None = 10.0) -> InvitationState:
         """The present state; waits for it.
@@ -279,6 +294,9 @@ class SignalingClient:
         return state
 
     def _request(self, request: OnInvitation) -> RequestHandle:
+        size = len(encode_request(request))
+        if size > MAX_REQUEST_BYTES:
+            raise ValueError(f"the request has {size} bytes; at most {MAX_REQUEST_BYTES} bytes are allowed")
         handle = RequestHandle(request.iid)
         with self._lock:
             if self._closed:
@@ -352,33 +370,8 @@ def _new_id() -> bytes:
     return secrets.token_bytes(REQUEST_ID_BYTES)
 
 
-def _checked_id(what: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be a string, not {type(value).__name__}")
-    if (fault := id_fault(value)) is not None:
-        raise ValueError(f"{what} {fault}")
-    return value
-
-
-def _checked_users(what: str, users: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(users, str | bytes):
-        raise TypeError(f"{what} must be a list of user ids, not one string")
-    checked = tuple(dict.fromkeys(_checked_id(what, user) for user in users))
-    if len(checked) > MAX_INVITEES:
-        raise ValueError(f"{what} must name at most {MAX_INVITEES} users")
-    return checked
-
-
-def _checked_int(what: str, value: int, low: int, high: int) -> None:
-    if type(value) is not int:
-        raise TypeError(f"{what} must be a whole number, not {type(value).__name__}")
-    if not low <= value <= high:
-        raise ValueError(f"{what} must be {low} to {high}, not {value}")
-
-
-def _checked_text(what: str, value: object, limit: int) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be a string, not {type(value).__name__}")
-    if len(value.encode("utf-8", "replace")) > limit:
-        raise ValueError(f"{what} must have at most {limit} bytes")
-    return value
+def _new_invite_id() -> str:
+    """96 random bits in 16 characters; without a dash in front, which a command line would take for an option."""
+    while (iid := secrets.token_urlsafe(12)).startswith("-"):
+        pass
+    return iid

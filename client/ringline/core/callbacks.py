@@ -37,8 +37,10 @@ class Callback:
     event: Any
 
 
-def new_invitation(held: HeldInvitation, time_left: float | None, *, notice: bool = False) -> Callback:
-    """Ring."""
+def new_invitation(
+    held: HeldInvitation, time_left: float | None, *, notice: bool = False, data: bytes | None = None
+) -> Callback:
+    """Ring; with the data it was made with, unless there is other to tell."""
     invited = held.invited
     assert invited is not None  # noqa: S101 - callers have it
     return Callback(
@@ -47,7 +49,7 @@ def new_invitation(held: HeldInvitation, time_left: float | None, *, notice: boo
             invite_id=held.iid,
             inviter=held.inviter,
             invitees=invited.to,
-            data=unpack_data(invited.data),
+            data=unpack_data(invited.data if data is None else data),
             time_left=time_left,
             answers=invited.answers,
             notice=notice,

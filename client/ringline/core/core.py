@@ -10,9 +10,9 @@ from typing import Final
 from ringline.core.callbacks import Callback
 from ringline.core.held import GAP_WAIT_S, REMEMBER_S, HeldInvitation
 from ringline.core.lanes import Lanes
+from ringline.core.results import error_of, state_of
 from ringline.core.story import Crossing, Story
 from ringline.core.syncing import Syncing
-from ringline.data import unpack_data
 from ringline.errors import SignalingError
 from ringline.events import Connected, InvitationState, InviteeRinging
 from ringline.protocol.errors import BY_NAME, CLOSED, NO_ANSWER, NOT_CONNECTED, WITHDRAWN, Fault, ProtocolError
@@ -21,12 +21,11 @@ from ringline.protocol.messages import (
     Answer,
     Cancel,
     Event,
+    Invite,
     NowRinging,
     OnInvitation,
-    Refusal,
     Request,
     Ringing,
-    State,
     Sync,
     decode_answer,
     decode_event,
@@ -167,8 +166,7 @@ class Core:
         """Time passed."""
         for waiting in self._lanes.expired(now):
             self._fail(waiting.request, SignalingError.local(NO_ANSWER if waiting.sends else NOT_CONNECTED), now)
-        for iid in [iid for iid, h in self._held.items() if h.over_at is not None and h.over_at + REMEMBER_S <= now]:
-            del self._held[iid]
+        self._forget(now)
         if self._online:
             self._ask_about_gaps(now)
             self._send_due(now)
@@ -188,6 +186,15 @@ class Core:
         for request in self._lanes.take_all():
             self._out.settled.append(Settled(request.id, error=SignalingError.local(CLOSED)))
 
+    def _forget(self, now: float) -> None:
+        """Forget what has been over for ten minutes, but not what the next sync would tell of once more."""
+        over = [held for held in self._held.values() if held.over_at is not None and held.over_at + REMEMBER_S <= now]
+        for held in over:
+            if self._syncing.tells_again(held.ended_ts):
+                held.over_at = now
+            else:
+                del self._held[held.iid]
+
     # Requests and answers.
 
     def _withdraw(self, cancel: Cancel, now: float) -> bool:
@@ -203,9 +210,11 @@ class Core:
         self._lanes.take_out(request.id, now)
         if isinstance(request, Sync):
             log.error("sync failed: %s", error)
-            self._sync_over(request)
-        else:
-            self._out.settled.append(Settled(request.id, error=error))
+            self._sync_over(request, told_all=False)
+            return
+        self._out.settled.append(Settled(request.id, error=error))
+        if isinstance(request, Invite):
+            self._out.callbacks += self._story.ring_after_all(request.iid, self._held.values(), now)
 
     def _done(self, request_id: bytes, now: float, state: InvitationState | None = None) -> None:
         if self._lanes.take_out(request_id, now) is not None:
@@ -219,12 +228,12 @@ class Core:
         if answer.err is not None:
             row = BY_NAME.get(answer.err.name)
             if row is None or row.fault is not Fault.SERVER:
-                self._fail(request, self._error(answer.err), now)
+                self._fail(request, error_of(answer.err), now)
         elif isinstance(request, Sync):
             self._lanes.take_out(request.id, now)
             self._synced(request, answer, now)
         else:
-            self._done(request.id, now, None if answer.state is None else self._state(answer.state))
+            self._done(request.id, now, None if answer.state is None else state_of(answer.state))
             self._expect(request, answer.n, now)
 
     def _expect(self, request: Request, n: int, now: float) -> None:
@@ -233,21 +242,6 @@ class Core:
             held = self._held.setdefault(request.iid, HeldInvitation(request.iid))
             if held.seen < n and held.over_at is None and held.gap_since is None:
                 held.gap_since = now
-
-    def _error(self, refusal: Refusal) -> SignalingError:
-        state = None if refusal.state is None else self._state(refusal.state)
-        return SignalingError(refusal.code, refusal.name, refusal.text, refusal.field, state)
-
-    def _state(self, state: State) -> InvitationState:
-        return InvitationState(
-            invite_id=state.iid,
-            inviter=state.by,
-            invitees=dict(state.to or {}),
-            data=unpack_data(state.data),
-            time_left=None if state.ttl is None else state.ttl / 1000,
-            outcome=state.end,
-            device=state.dev,
-        )
 
     def _send_due(self, now: float) -> None:
         if not self._online:
@@ -294,7 +288,7 @@ class Core:
                 self.counts.gaps += held.gap_since is not None and not had_gap
         if taken:
             self._heard(held, taken, now, live=live)
-        elif held.invited is None and not held.early and held.gap_since is None:
+        if held.is_empty:
             del self._held[iid]
 
     def _hear_unordered(self, held: HeldInvitation, event: Event) -> None:
@@ -313,13 +307,14 @@ class Core:
             held.over_at = now
             held.check_at = None
         elif held.invited is not None and held.invited.ttl is not None and held.check_at is None:
-            held.check_at = now + held.invited.ttl / 1000 + self._rng(*CHECK_AFTER_S)
+            held.rings_until = now + held.invited.ttl / 1000
+            held.check_at = held.rings_until + self._rng(*CHECK_AFTER_S)
 
     def _give_way(self, crossing: Crossing, now: float) -> None:
         """Cancel an invitation of this device that crossed another; only for whom it crossed."""
         held = self._held.get(crossing.iid)
-        has_others = held is not None and held.invited is not None and len(held.invited.to) > 1
-        to = (crossing.invitee,) if has_others else ()
+        invited = self._lanes.invite(crossing.iid) if held is None else held.invited
+        to = (crossing.invitee,) if invited is not None and len(set(invited.to)) > 1 else ()
         request_id = secrets.token_bytes(REQUEST_ID_BYTES)
         self.request(Cancel(id=request_id, dev=self.device, iid=crossing.iid, to=to, reason="crossing"), now)
 
@@ -361,7 +356,7 @@ class Core:
         if not request.only:
             self._syncing.saw(answer.ts)
         self._asked(request, now)
-        self._sync_over(request)
+        self._sync_over(request, told_all=True)
 
     def _asked(self, request: Sync, now: float) -> None:
         """Those the server had nothing new about are asked about again later."""
@@ -373,11 +368,13 @@ class Core:
                 held.gap_since = now if held.early else None
             if held.check_at is not None and held.check_at <= now:
                 held.check_at = now + CHECK_AFTER_S[1]
+            if held.is_empty:
+                del self._held[iid]
 
-    def _sync_over(self, request: Sync) -> None:
+    def _sync_over(self, request: Sync, *, told_all: bool) -> None:
         if request.only:
             self._asking = ()
-        elif self._online and self._syncing.finish():
+        elif self._online and self._syncing.finish(told_all=told_all):
             self._out.callbacks.append(Callback("on_connected", Connected(user=self.user, device=self.device)))
 
     def _gone(self, iid: str, now: float) -> None:

@@ -40,10 +40,14 @@ class HeldInvitation:
         parts: invitees who are settled, and how; those not here are pending.
         outcome: how it ended, None while it is open.
         over_at: when it ended here; it is forgotten ten minutes later.
+        ended_ts: when it ended, server time; 0 where that is not known.
+        rings_until: the deadline, by this device's time; None where there is none.
         check_at: when to ask the server, should nothing have ended it by then.
         told: whether the application was told of it as a new invitation, so that it hears the rest as well.
         crossing: whether it was one of two that crossed.
-        gives_way: whether it is the one of the two that its inviter will cancel; it does not ring.
+        gives_way_to: the invitation of this user that stands where the two crossed; this one, which its inviter will
+            cancel, does not ring.
+        withdrawn: whether its inviter took it back from this user because of that: nothing is told of it.
     """
 
     iid: str
@@ -56,10 +60,13 @@ class HeldInvitation:
     devices: dict[str, str] = field(default_factory=dict)
     outcome: str | None = None
     over_at: float | None = None
+    ended_ts: int = 0
+    rings_until: float | None = None
     check_at: float | None = None
     told: bool = False
     crossing: bool = False
-    gives_way: bool = False
+    gives_way_to: str | None = None
+    withdrawn: bool = False
 
     @property
     def inviter(self) -> str:
@@ -70,6 +77,11 @@ class HeldInvitation:
     def is_open(self) -> bool:
         """Whether it is known and not over."""
         return self.invited is not None and self.outcome is None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to hold: it is not known, not over, and nothing of it is waited for."""
+        return self.invited is None and self.over_at is None and self.gap_since is None and not self.early
 
     def is_pending_for(self, user: str) -> bool:
         """Whether this user is invited and may still answer."""
@@ -116,4 +128,4 @@ class HeldInvitation:
             case _:
                 pass
         if event.end is not None and self.outcome is None:
-            self.outcome = event.end
+            self.outcome, self.ended_ts = event.end, event.ts

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ringline.protocol.messages import Invite, Request
+from ringline.protocol.messages import Invite, Request, Sync
 
 FIRST_RETRY_S: Final = 1.0
 LONGEST_RETRY_S: Final = 8.0
@@ -18,16 +18,20 @@ class Waiting:
 
     Attributes:
         request: the request; every repeat of it is the same bytes.
-        give_up_at: when to stop repeating it.
+        give_up_at: when to stop repeating it; None for never.
         next_at: when to send it next; None until its turn comes.
         sends: how often it was handed to a connection.
     """
 
     request: Request
-    give_up_at: float
+    give_up_at: float | None
     next_at: float | None = None
     delay: float = FIRST_RETRY_S
     sends: int = 0
+
+    def is_over(self, now: float) -> bool:
+        """Whether it was tried for long enough."""
+        return self.give_up_at is not None and self.give_up_at <= now
 
 
 class Lanes:
@@ -38,12 +42,16 @@ class Lanes:
         self._by_id: dict[bytes, Hashable] = {}
 
     def add(self, lane: Hashable, request: Request, now: float) -> None:
-        """Put a request at the end of its lane; it is due at once where nothing is before it."""
+        """Put a request at the end of its lane; it is due at once where nothing is before it.
+
+        A sync is never given up: without its answer this device does not know what it has missed.
+        """
         lasts = GIVE_UP_S
         if isinstance(request, Invite) and request.timeout:
             lasts = min(lasts, float(request.timeout))
         queue = self._lanes.setdefault(lane, deque())
-        queue.append(Waiting(request, now + lasts, None if queue else now))
+        give_up_at = None if isinstance(request, Sync) else now + lasts
+        queue.append(Waiting(request, give_up_at, None if queue else now))
         self._by_id[request.id] = lane
 
     def find(self, request_id: bytes) -> Waiting | None:
@@ -65,6 +73,10 @@ class Lanes:
             for waiting in queue:
                 if isinstance(waiting.request, Invite):
                     yield waiting.request
+
+    def invite(self, iid: str) -> Invite | None:
+        """The invite of this invitation, where it waits for its answer."""
+        return next((invite for invite in self.invites() if invite.iid == iid), None)
 
     def take_out(self, request_id: bytes, now: float) -> Request | None:
         """Remove a request, answered or given up; the next of its lane is due."""
@@ -92,7 +104,7 @@ class Lanes:
         requests = []
         for queue in self._lanes.values():
             head = queue[0]
-            if head.next_at is not None and head.next_at <= now:
+            if head.next_at is not None and head.next_at <= now and not head.is_over(now):
                 requests.append(head.request)
                 head.sends += 1
                 head.next_at = now + head.delay
@@ -107,11 +119,11 @@ class Lanes:
 
     def expired(self, now: float) -> list[Waiting]:
         """What has been tried for long enough."""
-        return [w for queue in self._lanes.values() for w in queue if w.give_up_at <= now]
+        return [w for queue in self._lanes.values() for w in queue if w.is_over(now)]
 
     def next_at(self, *, connected: bool) -> float | None:
         """When something is due or expires."""
-        times = [w.give_up_at for queue in self._lanes.values() for w in queue]
+        times = [w.give_up_at for queue in self._lanes.values() for w in queue if w.give_up_at is not None]
         if connected:
             times += [queue[0].next_at for queue in self._lanes.values() if queue[0].next_at is not None]
         return min(times, default=None)

@@ -51,13 +51,14 @@ class Story:
             held.told = True
             return [new_invitation(held, None, notice=True), ended(held)]
         if held.is_pending_for(self._user):
-            if invited.ttl == 0 or held.gives_way:
+            if invited.ttl == 0 or held.gives_way_to is not None:
                 return []  # about to end, or to give way: it is heard as missed if it does not
             held.told = True
             time_left = None if invited.ttl is None else invited.ttl / 1000
             rest = [event for event in taken if event is not invited]
             return [new_invitation(held, time_left), *self._retell(held, rest)]
-        if held.gives_way and _was_withdrawn_as_crossing(taken):
+        held.withdrawn = held.withdrawn or self._is_withdrawn_by(taken)
+        if held.withdrawn:
             return []
         held.told = held.outcome is None
         return [missed(held, self._user)]
@@ -111,9 +112,29 @@ class Story:
         incoming.crossing = True
         if incoming.iid.encode() < outgoing.encode():
             return Crossing(outgoing, incoming.inviter)
-        incoming.gives_way = True
+        incoming.gives_way_to = outgoing
         return None
 
+    def ring_after_all(self, failed: str, others: Iterable[HeldInvitation], now: float) -> list[Callback]:
+        """The callbacks for invitations that gave way to one of this device's that came to nothing.
 
-def _was_withdrawn_as_crossing(taken: list[Event]) -> bool:
-    return any(isinstance(event, Cancelled) and event.reason == "crossing" for event in taken)
+        Args:
+            failed: the invitation that was refused, or given up.
+            others: those held.
+            now: the time.
+        """
+        return [callback for held in others if held.gives_way_to == failed for callback in self._ring_now(held, now)]
+
+    def _ring_now(self, held: HeldInvitation, now: float) -> list[Callback]:
+        held.gives_way_to, held.crossing = None, False
+        time_left = None if held.rings_until is None else held.rings_until - now
+        if held.told or not held.is_pending_for(self._user) or (time_left is not None and time_left <= 0):
+            return []
+        held.told = True
+        return [new_invitation(held, time_left, data=held.data)]
+
+    def _is_withdrawn_by(self, taken: list[Event]) -> bool:
+        """Whether this user was let go because two invitations crossed: the other one is what they hear of."""
+        return any(
+            isinstance(event, Cancelled) and event.reason == "crossing" and self._user in event.out for event in taken
+        )
