@@ -189,8 +189,9 @@ def _change(
     changed = _act(invitation, ask, act, becomes or Part.PENDING, now_ms, limits)
     if isinstance(changed, Refused):
         return Step(invitation, changed)
-    has_data = bool(getattr(ask.request, "data", None))
-    if changed.size > limits.record_bytes and has_data:
+    # answers and cancels without data always fit, so that it can end; there are only as many as invitees
+    may_be_refused = act is Act.REPLACE_DATA or bool(getattr(ask.request, "data", None))
+    if changed.size > limits.record_bytes and may_be_refused:
         text = f"the invitation's record would exceed {limits.record_bytes} bytes; send less data"
         return Step(invitation, Refused(TOO_LARGE, text, "data"))
     return Step(changed, Done())
@@ -256,7 +257,7 @@ def _same_cancel(invitation: Invitation, request: Cancel) -> bool:
     mine = {user for event in cancels if event.dev == request.dev for user in event.out}
     if request.to:
         return set(request.to) <= mine
-    return invitation.end is not None and bool(cancels) and cancels[-1].dev == request.dev
+    return any(event.end is not None and event.dev == request.dev for event in cancels)
 
 
 _WHY = {
