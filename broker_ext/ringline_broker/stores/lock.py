@@ -1,5 +1,6 @@
 """A lock on a file, so that a store belongs to one process; the file names it."""
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -10,24 +11,30 @@ from ringline_broker.service.ports import StoreInUse, StoreUnavailable
 class FileLock:
     """Held from construction to release, and let go by the kernel when the process dies, however it dies.
 
+    Args:
+        path: what is locked; the lock is a file beside it, with `.lock` added.
+
     Raises:
         StoreInUse: another process holds it; the message says which.
-        StoreUnavailable: the file cannot be made.
+        StoreUnavailable: it cannot be locked.
     """
 
     def __init__(self, path: Path) -> None:
+        fd = -1
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as failed:
+            holder = os.read(fd, 64).decode(errors="replace").strip() if fd >= 0 else ""
+            if fd >= 0:
+                os.close(fd)
+            if isinstance(failed, BlockingIOError):
+                raise StoreInUse(f"{path} is in use by another server, process {holder or 'unknown'}") from None
             raise StoreUnavailable(f"cannot lock {path}: {failed.strerror}") from failed
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(self._fd, 64).decode(errors="replace").strip() or "unknown"
-            os.close(self._fd)
-            raise StoreInUse(f"{path.parent} is in use by another server, process {holder}") from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        self._fd = fd
+        with contextlib.suppress(OSError):  # a full disk must not keep the store closed for want of a name
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let go; a second call does nothing."""

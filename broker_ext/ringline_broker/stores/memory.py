@@ -1,11 +1,11 @@
 """The reference model: a store in memory, which the others must agree with. Nothing survives the process."""
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ringline_broker.engine.model import Invitation
 from ringline_broker.service.clock import SteadyTime
-from ringline_broker.service.ports import Change, Clock, Held, Mark
+from ringline_broker.service.ports import Change, Clock, Held, Mark, StoreUnavailable
 
 
 class MemoryStore:
@@ -16,6 +16,8 @@ class MemoryStore:
         self._invitations: dict[str, Invitation] = {}
         self._marks: dict[str, int] = {}
         self._due: dict[str, int] = {}
+        self._iids_of: dict[str, set[str]] = defaultdict(set)
+        self._closed = False
 
     def now(self) -> int:
         """Store time, epoch milliseconds."""
@@ -23,10 +25,12 @@ class MemoryStore:
 
     async def load(self, iids: Collection[str]) -> dict[str, Held]:
         """The invitations that exist, by id."""
+        self._check_open()
         return {iid: self._held(iid) for iid in iids if iid in self._invitations}
 
     async def commit(self, changes: Sequence[Change]) -> list[bool]:
         """Write new versions where the expected one stands."""
+        self._check_open()
         return [self._commit_one(change) for change in changes]
 
     def _commit_one(self, change: Change) -> bool:
@@ -35,6 +39,11 @@ class MemoryStore:
         standing = self._invitations.get(iid)
         if (0 if standing is None else standing.n) != change.expected:
             return False
+        if standing is not None and standing.is_tombstone:
+            self._iids_of[standing.inviter].discard(iid)
+        if standing is None or standing.is_tombstone:
+            for user in invitation.parties:
+                self._iids_of[user].add(iid)
         self._invitations[iid] = invitation
         self._marks.setdefault(iid, 0)
         if invitation.due is None:
@@ -45,6 +54,7 @@ class MemoryStore:
 
     async def claim_due(self, lease_ms: int, limit: int) -> list[str]:
         """Claim what is due."""
+        self._check_open()
         now = self.now()
         claimed = sorted((due, iid) for iid, due in self._due.items() if due <= now)[:limit]
         for _, iid in claimed:
@@ -53,45 +63,64 @@ class MemoryStore:
 
     async def next_due(self) -> int | None:
         """When the next invitation is due."""
+        self._check_open()
         return min(self._due.values(), default=None)
 
     async def mark(self, marks: Sequence[Mark]) -> None:
         """Move marks that stand where the caller thinks."""
+        self._check_open()
         for mark in marks:
             if self._marks.get(mark.iid) == mark.since:
                 self._marks[mark.iid] = mark.to
 
     async def unmarked(self, limit: int) -> list[Held]:
         """Invitations with events that may not have been handed over."""
+        self._check_open()
         late = (iid for iid, invitation in self._invitations.items() if self._marks[iid] < invitation.n)
         return [self._held(iid) for iid, _ in zip(late, range(limit), strict=False)]
 
     async def of_user(self, user: str, since_ms: int | None, after: str, limit: int) -> list[Invitation]:
         """Invitations of a user, by id in byte order."""
-        found = [
-            (iid.encode(), invitation)
-            for iid, invitation in self._invitations.items()
-            if invitation.is_party(user) and not invitation.is_tombstone and _is_told(invitation, since_ms)
-        ]
+        self._check_open()
         start = after.encode()
+        found = [
+            (invitation.iid.encode(), invitation)
+            for invitation in self._having({user})
+            if not invitation.is_tombstone and _is_told(invitation, since_ms)
+        ]
         return [invitation for key, invitation in sorted(found, key=lambda row: row[0]) if key > start][:limit]
 
     async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
         """How many open invitations each user is the inviter of."""
-        return Counter(i.inviter for i in self._invitations.values() if i.ended is None and i.inviter in users)
+        self._check_open()
+        return Counter(i.inviter for i in self._having(users) if i.ended is None and i.inviter in users)
 
     async def purge(self, before_ms: int, limit: int) -> int:
-        """Forget what ended before."""
-        old = [iid for iid, i in self._invitations.items() if i.ended is not None and i.ended < before_ms][:limit]
-        for iid in old:
-            del self._invitations[iid], self._marks[iid]
+        """Forget what ended before, the oldest first."""
+        self._check_open()
+        ended = ((i.ended, i) for i in self._invitations.values() if i.ended is not None and i.ended < before_ms)
+        old = sorted(ended, key=lambda row: row[0])[:limit]
+        for _, invitation in old:
+            del self._invitations[invitation.iid], self._marks[invitation.iid]
+            for user in invitation.parties:
+                self._iids_of[user].discard(invitation.iid)
         return len(old)
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Let go of everything."""
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
 
     def _held(self, iid: str) -> Held:
         return Held(self._invitations[iid], self._marks[iid])
+
+    def _having(self, users: Collection[str]) -> Iterator[Invitation]:
+        """The invitations and tombstones that any of these users has a part in."""
+        iids = {iid for user in users for iid in self._iids_of.get(user, ())}
+        return (self._invitations[iid] for iid in iids)
 
 
 def _is_told(invitation: Invitation, since_ms: int | None) -> bool:

@@ -20,7 +20,7 @@ def apply(db: sqlite3.Connection) -> None:
     )
     if standing > scripts[-1][0]:
         raise StoreUnavailable(
-            f"the store has schema {standing}, this version of Ringline knows {scripts[-1][0]}: install the newer version"
+            f"the store has schema {standing}, and this version of Ringline knows {scripts[-1][0]}: install a newer one"
         )
     for number, script in scripts:
         if number > standing:

@@ -1,44 +1,62 @@
 """An invitation as bytes, for stores that keep bytes. The layout has a number, so that it can change."""
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgpack
 
 from ringline.protocol.codec import pack
 from ringline_broker.engine.model import Invitation, LogEvent, Part, Seat
+from ringline_broker.service.ports import StoreUnavailable
 
 LAYOUT = 1
+_INVITER, _SEATS, _EVENTS = 1, 2, -1
+_PARTS: Final = {part.value: part for part in Part}
 
 
 def encode(invitation: Invitation) -> bytes:
     """The invitation as bytes."""
     i = invitation
-    seats = [(user, seat.part.value, seat.device) for user, seat in i.seats.items()]
+    seats = [(user, seat.part, seat.device) for user, seat in i.seats.items()]
     events = [
         (e.n, e.ev, e.ts, e.to, e.by, e.dev, e.re, e.end, e.data, e.reason, e.text, e.out) for e in i.events
     ]
     return pack((
         LAYOUT, i.iid, i.inviter, seats, i.n, i.data, i.answers, i.audience, i.online_only, i.timeout,
         i.created, i.due, i.end, i.ended, i.size, events,
-    ))
+    ))  # fmt: skip
 
 
 def decode(body: bytes) -> Invitation:
     """The invitation from its bytes.
 
     Raises:
-        ValueError: the bytes are of a layout this version does not know.
+        StoreUnavailable: they are damaged, or of a layout this version does not know.
     """
-    layout, *row = cast("list[Any]", msgpack.unpackb(body))
-    if layout != LAYOUT:
-        raise ValueError(f"a record of layout {layout}; this version reads {LAYOUT}")
-    iid, inviter, seats, n, data, answers, audience, online_only, timeout, created, due, end, ended, size, events = row
-    return Invitation(
-        iid, inviter, {user: Seat(Part(part), device) for user, part, device in seats}, n, data, answers, audience,
-        online_only, timeout, created, due, end, ended, size,
-        tuple(
-            LogEvent(n, ev, ts, tuple(to), by, dev, re, end, data, reason, text, tuple(out))
-            for n, ev, ts, to, by, dev, re, end, data, reason, text, out in events
-        ),
-    )
+    try:
+        row = _row(body)
+        row[_SEATS] = {user: Seat(_PARTS[part], device) for user, part, device in row[_SEATS]}
+        row[_EVENTS] = tuple([LogEvent(*event) for event in row[_EVENTS]])
+        return Invitation(*row)
+    except (ValueError, TypeError, KeyError, IndexError) as bad:
+        raise StoreUnavailable(f"a record cannot be read: {bad!r}") from bad
 
+
+def parties(body: bytes) -> tuple[str, ...]:
+    """The inviter and every invitee, from an invitation's bytes.
+
+    Raises:
+        StoreUnavailable: as `decode`.
+    """
+    try:
+        row = _row(body)
+        return (row[_INVITER], *(seat[0] for seat in row[_SEATS]))
+    except (ValueError, TypeError, IndexError) as bad:
+        raise StoreUnavailable(f"a record cannot be read: {bad!r}") from bad
+
+
+def _row(body: bytes) -> list[Any]:
+    """What the layout number is followed by: the fields of an Invitation."""
+    layout, *row = cast("tuple[Any, ...]", msgpack.unpackb(body, use_list=False))
+    if layout != LAYOUT:
+        raise ValueError(f"its layout is {layout}; this version reads {LAYOUT}")
+    return row

@@ -3,6 +3,7 @@
 All calls that wait share one transaction (group commit), and none returns before that transaction is on disk.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from ringline_broker.service.clock import SteadyTime
 from ringline_broker.service.ports import Change, Clock, Held, Mark, StoreUnavailable
 from ringline_broker.stores import migrate
 from ringline_broker.stores.lock import FileLock
-from ringline_broker.stores.record import decode, encode
+from ringline_broker.stores.record import decode, encode, parties
 from ringline_broker.stores.writer import WriterThread
 
 _INSERT: Final = (
@@ -25,16 +26,18 @@ _UPDATE: Final = (
 )
 _PARTY: Final = "INSERT OR IGNORE INTO party (user, iid) VALUES (?, ?)"
 _MARK: Final = "UPDATE invitation SET mark = ? WHERE iid = ? AND mark = ?"
-_CLAIM: Final = (
-    "UPDATE invitation SET due = ? WHERE id IN "
-    "(SELECT id FROM invitation WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?) RETURNING iid"
-)
+_DUE: Final = "SELECT id, iid FROM invitation WHERE due <= ? ORDER BY due, iid LIMIT ?"
+_LEASE: Final = "UPDATE invitation SET due = ? WHERE id = ?"
 _OF_USER: Final = (
     "SELECT i.body FROM party p JOIN invitation i ON i.iid = p.iid WHERE p.user = ? AND p.iid > ? "
     "AND (i.ended IS NULL OR i.ended > ?) ORDER BY p.iid LIMIT ?"
 )
-_FORGET: Final = "DELETE FROM invitation WHERE id IN (SELECT id FROM invitation WHERE ended < ? LIMIT ?) RETURNING iid, body"
+_OLD: Final = "SELECT id, iid, body FROM invitation WHERE ended < ? ORDER BY ended LIMIT ?"
 _FOREVER: Final = 2**62
+_CACHE_KIB: Final = 65_536
+"""Pages kept in memory, as far as there are so many; a busy server's index pages fit."""
+_CHECKPOINT_PAGES: Final = 4_000
+"""How long the write-ahead log grows before it is folded into the file; a page written often is folded once."""
 T = TypeVar("T")
 
 
@@ -56,15 +59,16 @@ class SqliteStore:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as failed:
             raise StoreUnavailable(f"cannot make {path.parent}: {failed.strerror}") from failed
-        self._lock = FileLock(path.with_name(path.name + ".lock"))
+        self._lock = FileLock(path)
         try:
-            self._thread = WriterThread(lambda: _open(path, durability))
-            newest = self._thread.call(_newest).result()
+            db, newest = _open(path, durability)
         except BaseException:
             self._lock.release()
             raise
+        self._thread = WriterThread(db)
         self._time = SteadyTime(clock, newest)
         self._marks: dict[str, list[Mark]] = {}
+        self._closed = False
 
     def now(self) -> int:
         """Store time, epoch milliseconds."""
@@ -83,8 +87,10 @@ class SqliteStore:
 
     async def commit(self, changes: Sequence[Change]) -> list[bool]:
         """Write new versions where the expected one stands."""
+        now = self.now()
 
         def write(db: sqlite3.Connection) -> list[bool]:
+            db.execute("UPDATE clock SET ms = ?", (now,))
             return [_write(db, change) for change in changes]
 
         return await self._thread.run(self._with_marks(write))
@@ -92,8 +98,13 @@ class SqliteStore:
     async def claim_due(self, lease_ms: int, limit: int) -> list[str]:
         """Claim what is due."""
         now = self.now()
-        rows = await self._thread.run(lambda db: db.execute(_CLAIM, (now + lease_ms, now, limit)).fetchall())
-        return [iid for (iid,) in rows]
+
+        def claim(db: sqlite3.Connection) -> list[str]:
+            rows = db.execute(_DUE, (now, limit)).fetchall()
+            db.executemany(_LEASE, [(now + lease_ms, row) for row, _ in rows])
+            return [iid for _, iid in rows]
+
+        return await self._thread.run(claim)
 
     async def next_due(self) -> int | None:
         """When the next invitation is due."""
@@ -103,6 +114,8 @@ class SqliteStore:
 
     async def mark(self, marks: Sequence[Mark]) -> None:
         """Remember marks; they are written with the next commit, since a mark may lag and costs no transaction so."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
         for mark in marks:
             self._marks.setdefault(mark.iid, []).append(mark)
 
@@ -131,21 +144,25 @@ class SqliteStore:
         """Forget what ended before."""
 
         def forget(db: sqlite3.Connection) -> int:
-            rows = db.execute(_FORGET, (before_ms, limit)).fetchall()
-            for iid, body in rows:
-                parties = decode(body).parties
-                db.executemany("DELETE FROM party WHERE user = ? AND iid = ?", [(user, iid) for user in parties])
-            return len(rows)
+            old: list[tuple[int]] = []
+            told: list[tuple[str, str]] = []
+            for row, iid, body in db.execute(_OLD, (before_ms, limit)):
+                old.append((row,))
+                told.extend((user, iid) for user in parties(body))
+            db.executemany("DELETE FROM invitation WHERE id = ?", old)
+            db.executemany("DELETE FROM party WHERE user = ? AND iid = ?", told)
+            return len(old)
 
         return await self._thread.run(forget)
 
     async def close(self) -> None:
         """Write the last marks and let go of the file."""
-        try:
-            await self._thread.run(self._with_marks(lambda _: None))
-        finally:
-            await self._thread.stop()
-            self._lock.release()
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(StoreUnavailable):  # marks may lag
+                await self._thread.run(self._with_marks(lambda _: None))
+        await self._thread.stop()
+        self._lock.release()
 
     def _held(self, row: tuple[bytes, int]) -> Held:
         invitation = decode(row[0])
@@ -168,21 +185,27 @@ class SqliteStore:
         return both
 
 
-def _open(path: Path, durability: str) -> sqlite3.Connection:
+def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int]:
+    """A connection, with the schema up to date, and the time of the newest commit."""
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute(f"PRAGMA synchronous = {durability.upper()}")
-        migrate.apply(db)
     except sqlite3.Error as failed:
         raise StoreUnavailable(f"cannot open {path}: {failed}") from failed
-    return db
-
-
-def _newest(db: sqlite3.Connection) -> int:
-    (ended,) = db.execute("SELECT max(ended) FROM invitation WHERE ended IS NOT NULL").fetchone()
-    row = db.execute("SELECT body FROM invitation ORDER BY id DESC LIMIT 1").fetchone()
-    return max(ended or 0, decode(row[0]).created if row else 0)
+    try:
+        (journal,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+        if journal != "wal":
+            raise StoreUnavailable(f"cannot open {path}: sqlite cannot keep a write-ahead log there")
+        db.execute(f"PRAGMA synchronous = {durability.upper()}")
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        migrate.apply(db)
+        (newest,) = db.execute("SELECT ms FROM clock").fetchone()
+    except BaseException as failed:
+        db.close()
+        if isinstance(failed, sqlite3.Error):
+            raise StoreUnavailable(f"cannot open {path}: {failed}") from failed
+        raise
+    return db, newest
 
 
 def _write(db: sqlite3.Connection, change: Change) -> bool:

@@ -1,11 +1,12 @@
 """One thread that owns a sqlite connection; whatever waits for it shares one transaction."""
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import groupby
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -14,78 +15,90 @@ from ringline_broker.service.ports import StoreUnavailable
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Job:
     work: Callable[[sqlite3.Connection], Any]
-    done: "Future[Any]"
+    done: "asyncio.Future[Any]"
+    result: Any = None
+    failed: Exception | None = None
 
 
 class WriterThread:
     """Runs work on a connection, in order, in batches.
 
     Args:
-        connect: opens the connection; called on the thread, and what it raises is raised here.
+        db: the connection; from now on it is this thread's.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, db: sqlite3.Connection) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._opened: Future[sqlite3.Connection] = Future()
-        self._thread = threading.Thread(target=self._main, args=(connect,), name="ringline-sqlite", daemon=True)
+        self._stopped = False
+        self._thread = threading.Thread(target=self._main, args=(db,), name="ringline-sqlite", daemon=True)
         self._thread.start()
-        self._opened.result()
-
-    def call(self, work: Callable[[sqlite3.Connection], T]) -> "Future[T]":
-        """Queue work; its future is done when its transaction is on disk, or failed with StoreUnavailable."""
-        job = _Job(work, Future())
-        self._jobs.put(job)
-        return job.done
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Queue work and wait for it."""
-        return await asyncio.wrap_future(self.call(work))
+        """Have work done, and return when its transaction is on disk. Cancelled, it may be done all the same.
+
+        Raises:
+            StoreUnavailable: the transaction failed and was rolled back, or the thread was stopped.
+        """
+        if self._stopped:
+            raise StoreUnavailable("the store is closed")
+        job = _Job(work, asyncio.get_running_loop().create_future())
+        self._jobs.put(job)
+        result: T = await job.done
+        return result
 
     async def stop(self) -> None:
-        """Finish what waits and close the connection."""
-        self._jobs.put(None)
+        """Finish what waits and close the connection; a second call does nothing more."""
+        if not self._stopped:
+            self._stopped = True
+            self._jobs.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
-    def _main(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        try:
-            db = connect()
-        except BaseException as failed:  # noqa: BLE001 - whoever waits gets it
-            self._opened.set_exception(failed)
-            return
-        self._opened.set_result(db)
-        while (batch := self._next_batch()) is not None:
-            self._transact(db, batch)
-        db.close()
+    def _main(self, db: sqlite3.Connection) -> None:
+        while batch := self._next_batch():
+            _transact(db, batch)
+            for loop, jobs in groupby(batch, key=lambda job: job.done.get_loop()):
+                with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                    loop.call_soon_threadsafe(_tell, list(jobs))
+        with contextlib.suppress(sqlite3.Error):
+            db.close()
 
-    def _next_batch(self) -> list[_Job] | None:
-        first = self._jobs.get()
-        if first is None:
-            return None
-        batch = [first]
-        while not self._jobs.empty():
+    def _next_batch(self) -> list[_Job]:
+        """Everything that waits, at least one job; nothing only once the thread was stopped."""
+        batch: list[_Job] = []
+        while not batch or not self._jobs.empty():
             job = self._jobs.get()
-            if job is None:
-                self._jobs.put(None)
+            if job is None:  # the last there is: what it was taken with comes first, then it comes again
+                if batch:
+                    self._jobs.put(None)
                 break
             batch.append(job)
         return batch
 
-    @staticmethod
-    def _transact(db: sqlite3.Connection, batch: list[_Job]) -> None:
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            results = [job.work(db) for job in batch]
-            db.execute("COMMIT")
-        except Exception as failed:  # noqa: BLE001 - whoever waits gets it
+
+def _transact(db: sqlite3.Connection, batch: list[_Job]) -> None:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        for job in batch:
+            job.result = job.work(db)
+        db.execute("COMMIT")
+    except Exception as failed:  # noqa: BLE001 - whoever waits gets it
+        with contextlib.suppress(sqlite3.Error):
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            for job in batch:
-                unavailable = StoreUnavailable(f"the store failed: {failed}")
-                unavailable.__cause__ = failed
-                job.done.set_exception(unavailable)
-            return
-        for job, result in zip(batch, results, strict=True):
-            job.done.set_result(result)
+        for job in batch:
+            job.failed = failed
+
+
+def _tell(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.done.done():  # whoever waited was cancelled
+            continue
+        if job.failed is None:
+            job.done.set_result(job.result)
+        else:
+            unavailable = StoreUnavailable(f"the store failed: {job.failed}")
+            unavailable.__cause__ = job.failed
+            job.done.set_exception(unavailable)

@@ -7,6 +7,7 @@
 --   ended    store time of the end, NULL while open
 --   body     the invitation, see record.py
 -- party: one row a user and invitation the user has a part in (none for tombstones).
+-- clock: one row, the store time of the newest commit; time never starts before it, whatever the machine's clock says.
 CREATE TABLE invitation (
     id INTEGER PRIMARY KEY,
     iid TEXT NOT NULL UNIQUE,
@@ -26,3 +27,7 @@ CREATE TABLE party (
     iid TEXT NOT NULL,
     PRIMARY KEY (user, iid)
 ) WITHOUT ROWID;
+CREATE TABLE clock (
+    ms INTEGER NOT NULL
+);
+INSERT INTO clock VALUES (0);
