@@ -10,7 +10,7 @@ from ringline_broker.bindings.amqtt.binding import AmqttBinding, Listener
 from ringline_broker.bindings.amqtt.device import Bounds
 from ringline_broker.bindings.amqtt.users import PasswordCheck, UsersFile
 from ringline_broker.service.clock import SystemClock
-from ringline_broker.service.ports import Clock
+from ringline_broker.service.ports import Clock, Store
 from ringline_broker.service.service import Service
 from ringline_broker.settings import Settings
 from ringline_broker.stores import open_store
@@ -63,11 +63,9 @@ class Server:
             BadUsersFile: the password file cannot be read.
             CannotListen: a port is in use, or a certificate cannot be read.
         """
-        config = self._config
-        passwords = None if config.users is None else PasswordCheck(UsersFile(config.users))
-        store = await asyncio.to_thread(open_store, config.store, self._clock, config.durability)
-        binding = AmqttBinding(config.listeners, Topics(config.settings.prefix), passwords, config.bounds)
-        service = Service(store, binding, self._clock, config.settings)
+        binding = self.make_binding()
+        store = await asyncio.to_thread(self.open_store)
+        service = Service(store, binding, self._clock, self._config.settings)
         binding.on_request, binding.now = service.take, service.now
         try:
             await service.start()
@@ -76,6 +74,16 @@ class Server:
             await service.stop()
             raise
         self._service, self._binding = service, binding
+
+    def open_store(self) -> Store:
+        """The store of this configuration; a subclass may give another, or wrap it."""
+        return open_store(self._config.store, self._clock, self._config.durability)
+
+    def make_binding(self) -> AmqttBinding:
+        """The binding of this configuration, not started; a subclass may give another."""
+        config = self._config
+        passwords = None if config.users is None else PasswordCheck(UsersFile(config.users))
+        return AmqttBinding(config.listeners, Topics(config.settings.prefix), passwords, config.bounds)
 
     async def stop(self) -> None:
         """Finish the requests that were taken, then close everything; done within seconds."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import Self
 
 from ringline_broker.bindings.amqtt.mqtt311 import Packet, PacketReader, PacketType
@@ -14,15 +15,6 @@ _LIMIT = 1_000_000
 
 
 @dataclass(slots=True)
-class Mischief:
-    """How often a PUBLISH meets what; the rest passes. Shares of 1."""
-
-    lose: float = 0.0
-    double: float = 0.0
-    hold: float = 0.0
-
-
-@dataclass(slots=True)
 class Counts:
     """What the proxy really did."""
 
@@ -31,6 +23,24 @@ class Counts:
     doubled: int = 0
     held: int = 0
     cut: int = 0
+
+
+@dataclass(slots=True)
+class Mischief:
+    """How often a PUBLISH of one direction meets what; the rest passes. Shares of 1.
+
+    Attributes:
+        done: what really befell those of this direction.
+    """
+
+    lose: float = 0.0
+    double: float = 0.0
+    hold: float = 0.0
+    done: Counts = field(default_factory=Counts)
+
+    def stop(self) -> None:
+        """Let everything pass from now on."""
+        self.lose = self.double = self.hold = 0.0
 
 
 class Proxy:
@@ -48,6 +58,7 @@ class Proxy:
         self.to_server = Mischief()
         self.counts = Counts()
         self.is_open = True
+        self._changed = threading.Condition()
         self._thread = LoopThread()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,6 +88,11 @@ class Proxy:
     def open_door(self) -> None:
         """Let devices in again."""
         self.is_open = True
+
+    def await_lost(self, mischief: Mischief, count: int, bound_s: float = 10.0) -> None:
+        """Wait until so many of one direction were lost."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: mischief.done.lost >= count, bound_s), f"lost: {mischief.done}"
 
     def _cut(self) -> None:
         self.counts.cut += len(self._writers) // 2
@@ -135,16 +151,18 @@ class Proxy:
         """How often a PUBLISH goes out; None where it is held back until after the next packet."""
         chance = self._random.random()
         if chance < mischief.lose:
-            self.counts.lost += 1
-            return 0
-        if chance < mischief.lose + mischief.double:
-            self.counts.doubled += 1
-            return 2
-        if chance < mischief.lose + mischief.double + mischief.hold:
-            self.counts.held += 1
-            return None
-        self.counts.passed += 1
-        return 1
+            what, copies = "lost", 0
+        elif chance < mischief.lose + mischief.double:
+            what, copies = "doubled", 2
+        elif chance < mischief.lose + mischief.double + mischief.hold:
+            what, copies = "held", None
+        else:
+            what, copies = "passed", 1
+        with self._changed:
+            for counts in (self.counts, mischief.done):
+                setattr(counts, what, getattr(counts, what) + 1)
+            self._changed.notify_all()
+        return copies
 
     @staticmethod
     def _release(held: list[bytes], writer: asyncio.StreamWriter) -> None:

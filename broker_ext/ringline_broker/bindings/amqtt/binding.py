@@ -8,20 +8,16 @@ from typing import Any
 
 from amqtt.errors import BrokerError
 
-from ringline.protocol.errors import RinglineError
 from ringline.protocol.topics import Topics, id_fault
 from ringline_broker.bindings.amqtt.broker import HardenedBroker
 from ringline_broker.bindings.amqtt.device import Bounds
+from ringline_broker.bindings.amqtt.listening import CannotListen, tls_context
 from ringline_broker.bindings.amqtt.users import PasswordCheck
 from ringline_broker.service.ports import Incoming, Reach
 
 log = logging.getLogger(__name__)
 
 _PLUGIN = "ringline_broker.bindings.amqtt.plugin.RinglinePlugin"
-
-
-class CannotListen(RinglineError):
-    """A listener cannot be opened: the port is in use, or a certificate cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +28,8 @@ class Listener:
         host: the address.
         port: the port; 0 for any free one.
         websocket: WebSocket instead of plain MQTT.
-        certfile, keyfile: for TLS, PEM files.
+        certfile: for TLS, a PEM file of the certificate and those that vouch for it.
+        keyfile: a PEM file of its key; where left out, the key is in `certfile` too.
     """
 
     host: str = "127.0.0.1"
@@ -42,11 +39,17 @@ class Listener:
     keyfile: Path | None = None
 
     def as_config(self) -> dict[str, Any]:
-        """As aMQTT wants it."""
+        """As aMQTT wants it.
+
+        Raises:
+            CannotListen: the files are no certificate and its key.
+        """
         host = f"[{self.host}]" if ":" in self.host else self.host
         config: dict[str, Any] = {"type": "ws" if self.websocket else "tcp", "bind": f"{host}:{self.port}"}
         if self.certfile is not None:
-            config |= {"ssl": True, "certfile": str(self.certfile), "keyfile": str(self.keyfile)}
+            keyfile = self.keyfile or self.certfile
+            tls_context(self.certfile, keyfile)
+            config |= {"ssl": True, "certfile": str(self.certfile), "keyfile": str(keyfile)}
         return config
 
 
@@ -86,15 +89,17 @@ class AmqttBinding:
             "plugins": {_PLUGIN: {"gate": self}},
         }
         try:
-            self._broker = HardenedBroker(config, self, self._bounds)
-            await self._broker.start()
+            broker = HardenedBroker(config, self, self._bounds)
+            await broker.start()
         except (BrokerError, OSError, ValueError) as failed:
-            raise CannotListen(str(failed)) from failed
+            raise CannotListen(str(failed.__cause__ or failed)) from failed
+        self._broker = broker
 
     async def stop(self) -> None:
-        """Close every connection and listener."""
-        if self._broker is not None:
-            await self._broker.shutdown()
+        """Close every connection and listener; a second call does nothing."""
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            await broker.shutdown()
         if self._passwords is not None:
             self._passwords.close()
 

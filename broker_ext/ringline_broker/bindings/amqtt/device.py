@@ -1,10 +1,11 @@
 """One connected device: its packets in, its messages out, and the bounds on both."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.session import OutgoingApplicationMessage, Session
@@ -12,6 +13,7 @@ from amqtt.session import OutgoingApplicationMessage, Session
 from ringline_broker.bindings.amqtt import mqtt311
 from ringline_broker.bindings.amqtt.link import Link
 from ringline_broker.bindings.amqtt.mqtt311 import Malformed, Packet, PacketReader, PacketType, Publish
+from ringline_broker.bindings.amqtt.receipts import Receipts
 
 if TYPE_CHECKING:
     from amqtt.broker import BrokerContext
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_PACKET_ID = 65_535
+MAX_PACKET_ID: Final = 65_535
+LOGGED_CHARS: Final = 100
+"""What a log line quotes of what somebody sent."""
+_COMPLAINTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +33,30 @@ class Bounds:
 
     Attributes:
         packet_bytes: the largest packet a device may send.
-        connect_s: seconds in which it must have sent its CONNECT.
+        connect_s: seconds in which it must have sent its CONNECT and been let in.
         packet_s: seconds in which a packet that has begun must be complete.
+        close_s: seconds in which it must have taken what was still to be sent when its connection was ended.
         waiting_bytes: bytes waiting to be sent, above which a device that does not read is cut off.
-        unacknowledged: messages it has not acknowledged, above which it is cut off.
+        unacknowledged: messages it has not acknowledged, above which it is cut off; below 65,536.
+        unsettled: requests of its that have not been dealt with, above which nothing more is read from it.
+        subscriptions: topics it may subscribe to.
     """
 
     packet_bytes: int = 32_768
     connect_s: float = 10.0
     packet_s: float = 30.0
+    close_s: float = 2.0
     waiting_bytes: int = 1_048_576
     unacknowledged: int = 4_096
+    unsettled: int = 256
+    subscriptions: int = 1_024
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.unacknowledged >= MAX_PACKET_ID:
+            raise ValueError(f"unacknowledged must be below {MAX_PACKET_ID}, not {self.unacknowledged}")
 
 
 class Owner(Protocol):
@@ -76,25 +94,42 @@ class Device(BrokerProtocolHandler):
         self.link = link
         self._bounds = bounds
         self._packets = PacketReader(bounds.packet_bytes)
+        self._receipts = Receipts(self._write)
+        self._has_room = asyncio.Event()
+        self._has_room.set()
         self._unacknowledged: set[int] = set()
         self._last_id = 0
-        self._is_closed = False
+        self._closed_at: float | None = None
+        self._is_cut_off = False
         self._began = time.monotonic()
         self._heard = self._began
+        self._packet_began = self._began
         self._silence_s: float | None = None
+        self._complaints = 0
         self.user = ""
         self.request_topic = ""
-        self.subscriptions: dict[str, int] = {}
+        self.subscriptions: set[str] = set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its connection was ended from this side."""
+        return self._closed_at is not None
 
     @property
     def is_late(self) -> bool:
-        """Whether its time is over: for its CONNECT, for the packet it is inside of, or for its keepalive, which is
-        one and a half times what it asked for (section 3.1.2.10).
+        """Whether its time is over: for taking what was still to be sent, for its CONNECT, for the packet it is inside
+        of, or for its keepalive, which is one and a half times what it asked for (section 3.1.2.10).
         """
         now = time.monotonic()
+        if self._is_cut_off:
+            return False
+        if self._closed_at is not None:
+            return now - self._closed_at > self._bounds.close_s
         if not self.user:
             return now - self._began > self._bounds.connect_s
-        if self._packets.is_inside and now - self._heard > self._bounds.packet_s:
+        if not self._has_room.is_set():  # then it is us who do not listen
+            return now - self._heard > self._bounds.packet_s
+        if self._packets.is_inside and now - self._packet_began > self._bounds.packet_s:
             return True
         return self._silence_s is not None and now - self._heard > self._silence_s
 
@@ -106,7 +141,8 @@ class Device(BrokerProtocolHandler):
             ConnectRefused: it is one this broker cannot take.
         """
         while data := await self.link.read():
-            self._heard = time.monotonic()
+            if not self._packets.is_inside and data[0] != PacketType.CONNECT << 4:
+                raise Malformed("the first packet is no CONNECT (section 3.1.0)")
             for packet in self._packets.feed(data):
                 return mqtt311.read_connect(packet)
         return None
@@ -117,7 +153,8 @@ class Device(BrokerProtocolHandler):
         self.user = user
         self.request_topic = request_topic
         self._silence_s = keep_alive_s * 1.5 if keep_alive_s else None
-        self.link.write(mqtt311.connack(mqtt311.ACCEPTED))
+        self._heard = self._packet_began = time.monotonic()
+        self._write(mqtt311.connack(mqtt311.ACCEPTED))
 
     async def serve(self) -> None:
         """Work through its packets until the connection ends.
@@ -128,53 +165,76 @@ class Device(BrokerProtocolHandler):
         going_on = await self._work_through(b"")
         while going_on and (data := await self.link.read()):
             self._heard = time.monotonic()
-            going_on = await self._work_through(data)
+            going_on = await self._work_through(data) and self._reads_answers()
+            await self._has_room.wait()
 
     async def _work_through(self, data: bytes) -> bool:
+        if not self._packets.is_inside:
+            self._packet_began = self._heard
         for packet in self._packets.feed(data):
-            if self._is_closed or not await self._work(packet):
+            self._packet_began = self._heard
+            if self.is_closed or not await self._work(packet):
                 return False
-        return not self._is_closed
+        return not self.is_closed
 
     async def _work(self, packet: Packet) -> bool:
         mqtt311.check_flags(packet)
         match packet.kind:
             case PacketType.PUBLISH:
-                message = mqtt311.read_publish(packet)
-                self._owner.published(self, message, lambda: self._acknowledge(message.packet_id))
+                self._take(mqtt311.read_publish(packet))
             case PacketType.PUBACK:
                 self._unacknowledged.discard(mqtt311.read_puback(packet))
             case PacketType.PINGREQ:
-                self.link.write(mqtt311.PINGRESP)
+                self._write(mqtt311.PINGRESP)
             case PacketType.SUBSCRIBE:
                 packet_id, filters = mqtt311.read_subscribe(packet)
                 codes = [await self._owner.subscribe(self, topic_filter, qos) for topic_filter, qos in filters]
-                self.link.write(mqtt311.suback(packet_id, codes))
+                self._write(mqtt311.suback(packet_id, codes))
             case PacketType.UNSUBSCRIBE:
                 packet_id, names = mqtt311.read_unsubscribe(packet)
                 for name in names:
                     self._owner.unsubscribe(self, name)
-                self.link.write(mqtt311.unsuback(packet_id))
+                self._write(mqtt311.unsuback(packet_id))
             case PacketType.DISCONNECT:
                 return False
             case _:
                 raise Malformed(f"a second CONNECT, or packet type {packet.kind}")
         return True
 
-    def _acknowledge(self, packet_id: int | None) -> None:
-        if packet_id is not None and not self._is_closed:
-            self.link.write(mqtt311.puback(packet_id))
+    def _take(self, message: Publish) -> None:
+        settle = self._receipts.take(message.packet_id)
+
+        def settled() -> None:
+            settle()
+            if len(self._receipts) < self._bounds.unsettled:
+                self._has_room.set()
+
+        if len(self._receipts) >= self._bounds.unsettled:
+            self._has_room.clear()
+        self._owner.published(self, message, settled)
+
+    def _write(self, data: bytes) -> None:
+        if not self.is_closed:
+            self.link.write(data)
+
+    def _reads_answers(self) -> bool:
+        if self.link.waiting > self._bounds.waiting_bytes:
+            self._fall_behind()
+        return not self.is_closed
+
+    def _fall_behind(self) -> None:
+        log.warning("device of user %s at %s does not keep up: disconnected", self.user, self.link.peer)
+        self.cut_off()
 
     def send(self, topic: bytes, payload: bytes, qos: int) -> bool:
         """Send a message; False where the device had to be cut off, or was gone. It is never skipped: a device that
         does not keep up loses its connection, and syncs when it is back.
         """
-        if self._is_closed:
+        if self.is_closed:
             return False
         bounds = self._bounds
         if len(self._unacknowledged) >= bounds.unacknowledged or self.link.waiting > bounds.waiting_bytes:
-            log.warning("device of user %s at %s does not keep up: disconnected", self.user, self.link.peer)
-            self.cut_off()
+            self._fall_behind()
             return False
         self.link.write(mqtt311.publish(topic, payload, self._next_id() if qos else None))
         return True
@@ -189,16 +249,28 @@ class Device(BrokerProtocolHandler):
         self._unacknowledged.add(number)
         return number
 
+    def complain(self, what: str, topic: str) -> None:
+        """Log that the device asked for what it may not have; not without end."""
+        self._complaints += 1
+        if self._complaints <= _COMPLAINTS:
+            more = "; no more is said of this connection" if self._complaints == _COMPLAINTS else ""
+            log.warning("user %s at %s %s %r%s", self.user, self.link.peer, what, topic[:LOGGED_CHARS], more)
+
     def cut_off(self) -> None:
         """End the connection at once."""
-        self._is_closed = True
+        self._end()
+        self._is_cut_off = True
         self.link.abort()
 
     def hang_up(self) -> None:
         """End the connection after what was written."""
-        if not self._is_closed:
-            self._is_closed = True
+        if not self.is_closed:
+            self._end()
             self.link.close()
+
+    def _end(self) -> None:
+        self._closed_at = self._closed_at or time.monotonic()
+        self._has_room.set()
 
     # What aMQTT itself calls.
 
@@ -211,7 +283,7 @@ class Device(BrokerProtocolHandler):
         ack_timeout: int | None = None,  # noqa: ARG002 - likewise
     ) -> OutgoingApplicationMessage:
         """Send on behalf of another aMQTT plugin; `retain` and `ack_timeout` mean nothing here."""
-        granted = min(qos or 0, self.subscriptions.get(topic, 0))
+        granted = min(qos or 0, 1)
         self.send(topic.encode(), bytes(data), granted)
         return OutgoingApplicationMessage(None, topic, granted, data, retain=False)
 
@@ -225,9 +297,3 @@ class Device(BrokerProtocolHandler):
     async def handle_connection_closed(self) -> None:
         """End the connection."""
         self.hang_up()
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other

@@ -8,7 +8,8 @@ from typing import Protocol
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-_READ_AT_ONCE = 65_536
+READ_AT_ONCE = 16_384
+"""Bytes; small, since nobody else is served while what was read is worked through."""
 _MAX_EMPTY_MESSAGES = 16
 
 
@@ -41,6 +42,12 @@ class Link(Protocol):
         """End the connection at once, written or not."""
         ...
 
+    async def closed(self) -> None:
+        """Wait until it has ended, after `close` or `abort`. It never does where the other end takes nothing any more:
+        whoever waits also sees to it that somebody aborts.
+        """
+        ...
+
 
 class StreamLink:
     """TCP or TLS."""
@@ -53,6 +60,8 @@ class StreamLink:
         raw = writer.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # who asked for no keepalive and vanished is found out by the system, in hours
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     @property
     def waiting(self) -> int:
@@ -62,7 +71,7 @@ class StreamLink:
     async def read(self) -> bytes:
         """Bytes that came."""
         try:
-            return await self._reader.read(_READ_AT_ONCE)
+            return await self._reader.read(READ_AT_ONCE)
         except OSError:
             return b""
 
@@ -78,6 +87,11 @@ class StreamLink:
     def abort(self) -> None:
         """End at once."""
         self._writer.transport.abort()
+
+    async def closed(self) -> None:
+        """Wait for the transport."""
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
 
 
 class WebSocketLink:
@@ -123,7 +137,7 @@ class WebSocketLink:
         self._connection.transport.abort()
 
     async def closed(self) -> None:
-        """Wait until what was written before `close` is sent."""
+        """Wait for the task that sends."""
         await asyncio.wait((self._sender,))
 
     async def _send(self) -> None:

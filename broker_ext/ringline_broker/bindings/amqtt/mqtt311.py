@@ -211,6 +211,8 @@ def check_flags(packet: Packet) -> None:
         return
     if _FIXED_FLAGS.get(packet.kind) != packet.flags:
         raise Malformed(f"packet type {packet.kind} with flags {packet.flags}")
+    if packet.body and packet.kind in (PacketType.PINGREQ, PacketType.DISCONNECT):
+        raise Malformed(f"packet type {packet.kind} with a body")
 
 
 def read_connect(packet: Packet) -> Connect:
@@ -303,8 +305,8 @@ def read_unsubscribe(packet: Packet) -> tuple[int, list[str]]:
     filters: list[str] = []
     while not body.is_done:
         filters.append(body.text())
-    if not filters:
-        raise Malformed("an UNSUBSCRIBE without filters (section 3.10.3)")
+    if not filters or "" in filters:
+        raise Malformed("an UNSUBSCRIBE without filters, or with an empty one (section 3.10.3)")
     return packet_id, filters
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from pwdlib import PasswordHash
-from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from ringline.protocol.errors import RinglineError
@@ -55,7 +54,7 @@ class UsersFile:
             BadUsersFile: it cannot be read, or a line is not `user:hash`.
         """
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            lines = self.path.read_text(encoding="utf-8").split("\n")  # an id may have other line ends in it
         except FileNotFoundError:
             return {}
         except (OSError, UnicodeDecodeError) as failed:
@@ -64,9 +63,9 @@ class UsersFile:
         for number, line in enumerate(lines, 1):
             if not line.strip() or line.startswith("#"):
                 continue
-            user, colon, hashed = line.partition(":")
-            if not colon or not hashed or id_fault(user) is not None:
-                raise BadUsersFile(f"{self.path}, line {number}: not `user:hash`")
+            user, colon, hashed = line.rpartition(":")  # an id may have a colon
+            if not colon or id_fault(user) is not None or not Argon2Hasher.identify(hashed):
+                raise BadUsersFile(f"{self.path}, line {number}: not `user:hash`, with a hash of argon2")
             users[user] = hashed
         return users
 
@@ -80,11 +79,15 @@ class UsersFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)  # mode 0600
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self.path)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(name).replace(self.path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
         except OSError as failed:
             raise BadUsersFile(f"cannot write {self.path}: {failed}") from failed
 
@@ -130,7 +133,7 @@ class PasswordCheck:
             return True
         self.verifications += 1
         loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(self._pool, self._verify, password, hashed or self._nobody)
+        right = await loop.run_in_executor(self._pool, self._hasher.verify, password, hashed or self._nobody)
         if not right or hashed is None:
             return False
         if self._users.get(user) == hashed:
@@ -156,9 +159,3 @@ class PasswordCheck:
     def _digest(self, user: str, password: bytes, hashed: str) -> bytes:
         text = b"\0".join((user.encode(), hashed.encode(), password))
         return hmac.new(self._key, text, hashlib.sha256).digest()
-
-    def _verify(self, password: bytes, hashed: str) -> bool:
-        try:
-            return self._hasher.verify(password, hashed)
-        except UnknownHashError:
-            return False

@@ -1,0 +1,182 @@
+"""Links over real sockets: what was written comes before the end, `waiting` counts, and no end hangs."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection
+
+from ringline_broker.bindings.amqtt.link import Link, StreamLink, WebSocketLink
+
+BOUND_S = 10.0
+
+
+class Far:
+    """The other end of a link."""
+
+    def __init__(
+        self, receive: Callable[[], Awaitable[bytes]], send: Callable[[bytes], Any], cut: Callable[[], None]
+    ) -> None:
+        self.receive = receive
+        self.send = send
+        self.cut = cut
+
+    async def rest(self) -> bytes:
+        """All that comes until the end."""
+        came = b""
+        while data := await asyncio.wait_for(self.receive(), BOUND_S):
+            came += data
+        return came
+
+
+@asynccontextmanager
+async def stream() -> AsyncGenerator[tuple[Link, Far]]:
+    made: asyncio.Queue[StreamLink] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link = StreamLink(reader, writer)
+        made.put_nowait(link)
+        await link.closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        link = await made.get()
+
+        async def receive() -> bytes:
+            try:
+                return await reader.read(65_536)
+            except ConnectionError:
+                return b""
+
+        yield link, Far(receive, writer.write, writer.transport.abort)
+        link.abort()
+        writer.transport.abort()
+        await link.closed()
+
+
+@asynccontextmanager
+async def websocket() -> AsyncGenerator[tuple[Link, Far]]:
+    made: asyncio.Queue[WebSocketLink] = asyncio.Queue()
+
+    async def serve(connection: Any) -> None:
+        link = WebSocketLink(connection)
+        made.put_nowait(link)
+        await link.closed()
+
+    async with websockets.serve(serve, "127.0.0.1", 0, close_timeout=0.2) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        client: ClientConnection = await websockets.connect(f"ws://127.0.0.1:{port}", close_timeout=0.2)
+        link = await made.get()
+
+        async def receive() -> bytes:
+            try:
+                message = await client.recv()
+            except websockets.ConnectionClosed:
+                return b""
+            assert isinstance(message, bytes)
+            return message
+
+        sending: set[asyncio.Task[None]] = set()
+
+        def send(data: bytes) -> None:
+            sending.add(asyncio.create_task(client.send(data)))
+
+        yield link, Far(receive, send, client.transport.abort)
+        link.abort()
+        client.transport.abort()
+        await asyncio.gather(*sending, return_exceptions=True)
+        await link.closed()
+
+
+both = pytest.mark.parametrize("kind", [stream, websocket])
+Kind = Callable[[], Any]
+
+
+@both
+def test_bytes_go_both_ways(kind: Kind) -> None:
+    async def main() -> None:
+        async with kind() as (link, far):
+            assert link.peer.startswith("127.0.0.1:")
+            link.write(b"there")
+            assert await far.receive() == b"there"
+            far.send(b"back")
+            assert await link.read() == b"back"
+
+    asyncio.run(main())
+
+
+@both
+def test_the_end_comes_after_what_was_written(kind: Kind) -> None:
+    async def main() -> None:
+        async with kind() as (link, far):
+            for n in range(100):
+                link.write(b"%02d" % n)
+            link.close()
+            link.close()
+            link.write(b"never")
+            assert await far.rest() == b"".join(b"%02d" % n for n in range(100))
+            await asyncio.wait_for(link.closed(), BOUND_S)
+            assert await link.read() == b""
+
+    asyncio.run(main())
+
+
+@both
+def test_an_abort_waits_for_nothing(kind: Kind) -> None:
+    async def main() -> None:
+        async with kind() as (link, _):
+            for _n in range(100):
+                link.write(bytes(100_000))
+            link.close()
+            link.abort()
+            link.abort()
+            await asyncio.wait_for(link.closed(), BOUND_S)
+            assert await link.read() == b""
+            link.write(b"never")
+
+    asyncio.run(main())
+
+
+@both
+def test_what_nobody_reads_is_counted(kind: Kind) -> None:
+    async def main() -> None:
+        async with kind() as (link, far):
+            assert link.waiting == 0
+            for _ in range(200):
+                link.write(bytes(100_000))
+            assert link.waiting > 1_000_000
+            left = 20_000_000
+            while left:
+                left -= len(await far.receive())
+            assert link.waiting == 0
+
+    asyncio.run(main())
+
+
+@both
+def test_a_vanished_other_end_is_the_end(kind: Kind) -> None:
+    async def main() -> None:
+        async with kind() as (link, far):
+            link.write(bytes(1_000_000))
+            far.cut()
+            assert await asyncio.wait_for(link.read(), BOUND_S) == b""
+            link.write(b"never")
+            link.close()
+            await asyncio.wait_for(link.closed(), BOUND_S)
+
+    asyncio.run(main())
+
+
+def test_small_packets_leave_at_once_and_the_system_looks_after_the_silent() -> None:
+    async def main() -> None:
+        async with stream() as (link, _):
+            assert isinstance(link, StreamLink)
+            raw = link._writer.get_extra_info("socket")
+            assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+    asyncio.run(main())
