@@ -61,19 +61,16 @@ class _Task:
 
 @dataclass(slots=True)
 class _Plan:
-    """What a turn makes of one invitation."""
+    """What a turn makes of one invitation; up to the version `mark` the broker has its events, or is getting them."""
 
     held: Held | None
+    mark: int
     invitation: Invitation | None
     replies: list[tuple[_Task, Reply]] = field(default_factory=list)
 
     @property
     def version(self) -> int:
         return 0 if self.held is None else self.held.invitation.n
-
-    @property
-    def mark(self) -> int:
-        return 0 if self.held is None else self.held.mark
 
 
 class Service:
@@ -214,8 +211,10 @@ class Service:
 
     async def _attempt(self, tasks: dict[str, list[_Task]]) -> dict[str, list[_Task]]:
         held = await self._store.load(tasks)
+        # now, and not later: what is on its way becomes a mark that this load does not show
+        marks = {iid: max(one.mark, self._handed.get(iid, 0)) for iid, one in held.items()}
         room = await self._room(tasks, held)
-        plans = {iid: self._fold(held.get(iid), todo, room) for iid, todo in tasks.items()}
+        plans = {iid: self._fold(held.get(iid), marks.get(iid, 0), todo, room) for iid, todo in tasks.items()}
         changes = [
             Change(plan.invitation, plan.version)
             for plan in plans.values()
@@ -244,8 +243,8 @@ class Service:
         counts = await self._store.open_counts(users)
         return {user: self._settings.max_open - counts.get(user, 0) for user in users}
 
-    def _fold(self, held: Held | None, todo: list[_Task], room: dict[str, int]) -> _Plan:
-        plan = _Plan(held, None if held is None else held.invitation)
+    def _fold(self, held: Held | None, mark: int, todo: list[_Task], room: dict[str, int]) -> _Plan:
+        plan = _Plan(held, mark, None if held is None else held.invitation)
         for task in todo:
             made = self._step(plan.invitation, task, room)
             if made.invitation is not plan.invitation and isinstance(task.command, Deadline):
@@ -268,11 +267,10 @@ class Service:
 
     def _publish(self, plans: list[_Plan]) -> None:
         news = [
-            News(plan.invitation, max(plan.mark, self._handed.get(plan.invitation.iid, 0)))
+            News(plan.invitation, plan.mark)
             for plan in plans
-            if plan.invitation is not None
+            if plan.invitation is not None and plan.invitation.n > plan.mark
         ]
-        news = [one for one in news if one.invitation.n > one.since]
         # before the news: a device that rings and answers in one turn is heard to ring first
         for plan in plans:
             for todo, reply in plan.replies:
