@@ -229,6 +229,15 @@ def test_a_notice_crosses_nothing() -> None:
     assert bob.names(LOW) == ["receive_new_invitation", "invitation_ended"]
 
 
+def test_a_notice_without_an_answer_crosses_nothing_either() -> None:
+    world, ann, bob, _ = _settings(LOW)
+    _unanswered(world, ann, invite("bob", iid=LOW, answers=0))
+    bob.request(invite("ann", iid=HIGH))
+    world.run()
+    assert ann.names(HIGH) == ["receive_new_invitation"]
+    assert _crossing(ann) == [False]
+
+
 def test_an_invitation_that_was_answered_crosses_nothing() -> None:
     world, ann, bob, _ = _settings(LOW)
     ann.request(invite("bob", "cid", iid=LOW))

@@ -56,7 +56,11 @@ def test_what_is_too_large_is_refused_by_its_size(value: object) -> None:
         pack_data(value)
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, [object()], {"x": 1j}, {object(): 1}], ids=str)
+@pytest.mark.parametrize(
+    "value",
+    [object(), {1, 2}, [object()], {"x": 1j}, {object(): 1}],
+    ids=["object", "set", "inside", "complex", "key"],
+)
 def test_what_message_pack_cannot_carry_is_refused_by_its_type(value: object) -> None:
     with pytest.raises(TypeError, match="can not serialize"):
         pack_data(value)

@@ -6,8 +6,9 @@ import pytest
 
 from ringline.core.core import CHECK_AFTER_S, Core
 from ringline.core.held import REMEMBER_S
-from ringline.core.syncing import KNOWN_AT_ONCE
+from ringline.core.syncing import KNOWN_AT_ONCE, LOOK_BACK_MS
 from ringline.protocol.messages import Accepted, Answer, Ended, Invited, Refusal, Sync, decode_request
+from ringline_broker.service import sync
 from tests.unit.client.world import START, TOPICS, Device, World
 from tests.unit.engine.play import IID, accept, cancel, invite, modify, reject
 
@@ -106,6 +107,26 @@ def test_the_reply_to_a_sync_of_the_last_connection_is_not_heard() -> None:
     ann.answer(Answer(re=old.id, ts=99))
     assert ann.heard == []
     assert ann.core.since is None
+
+
+def test_a_new_connection_asks_anew_and_for_the_last_one_s_reply_no_more() -> None:
+    ann = Device("ann")
+    ann.connect()
+    old = ann.take_sync()
+    ann.lose()
+    ann.connect()
+    new = ann.take_sync()
+    assert new.id != old.id
+    ann.answer(Answer(re=old.id, ts=99))
+    assert ann.heard == []
+    ann.answer(Answer(re=new.id, ts=100))
+    ann.wait(60)
+    assert [name for name, _ in ann.heard] == ["connected"]
+    assert ann.outgoing == []
+
+
+def test_client_and_server_agree_on_how_far_a_sync_looks_back() -> None:
+    assert LOOK_BACK_MS == sync.LOOK_BACK_MS
 
 
 def test_an_answer_after_the_connection_was_lost_makes_nobody_connected() -> None:
