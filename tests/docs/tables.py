@@ -12,7 +12,7 @@ from ringline.protocol.errors import REGISTRY, Fault
 from ringline.protocol.messages import ANSWER, EVENTS, REQUESTS, Event, OnInvitation, Refusal, Request, State
 from ringline.protocol.reasons import REASONS
 from ringline_broker.bindings.amqtt.device import Bounds
-from ringline_broker.service import outbox, sync
+from ringline_broker.service import outbox
 from ringline_broker.settings import Settings
 
 _REQUIRED: Final = "**required**"
@@ -155,7 +155,7 @@ def times() -> str:
         ("`timeout`, where left out", f"{REQUESTS['invite'].fields[4].default} s", "server"),
         ("quiet limit of an invitation without a deadline", f"{server.quiet_limit_s:,} s", "server, a setting"),
         ("an ended invitation is remembered for", f"{server.retention_s:,} s", "server, a setting"),
-        ("a sync looks back before `since`", f"{sync.LOOK_BACK_MS // 1000} s", "server"),
+        ("a sync looks back before `since`", f"{limits.LOOK_BACK_MS // 1000} s", "server"),
         ("the inviter's copy waits to learn who is offline", f"{outbox.REACH_WAIT_S:g} s at most", "server"),
         ("a connection has to send its CONNECT within", f"{bounds.connect_s:g} s", "server, a setting"),
         ("a packet that has begun must be complete within", f"{bounds.packet_s:g} s", "server, a setting"),

@@ -5,14 +5,12 @@ from typing import Final, cast
 
 from ringline.protocol.codec import pack, unpack
 from ringline.protocol.errors import BAD_PARAMETER, ProtocolError
-from ringline.protocol.limits import MAX_CURSOR_BYTES, MAX_MESSAGE_BYTES
+from ringline.protocol.limits import LOOK_BACK_MS, MAX_CURSOR_BYTES, MAX_MESSAGE_BYTES
 from ringline.protocol.messages import Answer, Sync, event_map
 from ringline_broker.engine.log import events_since, message_for
 from ringline_broker.engine.model import Invitation
 from ringline_broker.service.ports import Store
 
-LOOK_BACK_MS: Final = 60_000
-"""What ended up to this long before `since` is told again: server times of different workers differ a little."""
 PAGE_BYTES: Final = MAX_MESSAGE_BYTES - 512
 _BATCH: Final = 64
 _KNOWN, _OTHERS = 0, 1

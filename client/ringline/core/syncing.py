@@ -6,14 +6,12 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from ringline.protocol.limits import REQUEST_ID_BYTES
+from ringline.protocol.limits import LOOK_BACK_MS, REQUEST_ID_BYTES
 from ringline.protocol.messages import Sync
 
 KNOWN_AT_ONCE: Final = 200
 """Invitations one request names; with the longest ids that is 15 KB. The server tells of the others once more, and
 repeats are dropped."""
-LOOK_BACK_MS: Final = 60_000
-"""The server tells again of what ended up to this long before `since`."""
 
 
 class Syncing:

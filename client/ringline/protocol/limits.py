@@ -23,6 +23,8 @@ MAX_INVITEES: Final = 300
 MAX_TIMEOUT_S: Final = 86_400
 MAX_KNOWN: Final = 512
 """Invitations a sync may name."""
+LOOK_BACK_MS: Final = 60_000
+"""A sync tells again of what ended up to this long before `since`: server times of two workers differ a little."""
 MAX_CURSOR_BYTES: Final = 256
 MAX_DEPTH: Final = 8
 """Nesting of arrays and maps inside one field, unknown fields included."""

@@ -6,9 +6,8 @@ import pytest
 
 from ringline.core.core import CHECK_AFTER_S, Core
 from ringline.core.held import REMEMBER_S
-from ringline.core.syncing import KNOWN_AT_ONCE, LOOK_BACK_MS
+from ringline.core.syncing import KNOWN_AT_ONCE
 from ringline.protocol.messages import Accepted, Answer, Ended, Invited, Refusal, Sync, decode_request
-from ringline_broker.service import sync
 from tests.unit.client.world import START, TOPICS, Device, World
 from tests.unit.engine.play import IID, accept, cancel, invite, modify, reject
 
@@ -123,10 +122,6 @@ def test_a_new_connection_asks_anew_and_for_the_last_one_s_reply_no_more() -> No
     ann.wait(60)
     assert [name for name, _ in ann.heard] == ["connected"]
     assert ann.outgoing == []
-
-
-def test_client_and_server_agree_on_how_far_a_sync_looks_back() -> None:
-    assert LOOK_BACK_MS == sync.LOOK_BACK_MS
 
 
 def test_an_answer_after_the_connection_was_lost_makes_nobody_connected() -> None:

@@ -3,9 +3,10 @@
 import pytest
 
 from ringline.protocol.codec import pack
+from ringline.protocol.limits import LOOK_BACK_MS
 from ringline.protocol.messages import Invited
 from ringline_broker.engine.log import events_since
-from ringline_broker.service.sync import LOOK_BACK_MS, PAGE_BYTES
+from ringline_broker.service.sync import PAGE_BYTES
 from tests.unit.engine.play import IID, accept, cancel, invite
 from tests.unit.service.bench import TOPICS, Bench, events_of, run
 
