@@ -245,6 +245,31 @@ def test_a_request_made_while_away_is_brought_when_back(ring: Ring, proxy: Proxy
     assert phone.heard.wait(RING, invite_id=call.invite_id).time_left == 30.0
 
 
+@pytest.mark.parametrize(("theirs", "mine"), [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("what", ["accepted", "cancelled", "timed_out"])
+def test_a_call_back_made_while_away_does_not_cross_the_call_that_is_over(
+    ring: Ring, proxy: Proxy, what: str, theirs: str, mine: str
+) -> None:
+    """The device believes that the call still rings, until its sync tells; its own invite is on the way before."""
+    house = House(ring)
+    tablet = ring.device("bob", "tablet", url=proxy.url)
+    house.alice.client.invite(["bob"], timeout=30, invite_id=theirs)
+    for device in (house.phone, tablet):
+        device.heard.wait(RING)
+    proxy.close_door()
+    tablet.heard.wait("disconnected")
+    house.do(what, theirs)
+    back = tablet.client.invite(["alice"], timeout=30, invite_id=mine)
+    proxy.open_door()
+    back.result(BOUND_S)
+    tablet.heard.wait("connected", count=2)
+    assert not house.alice.heard.wait(RING, invite_id=mine).crossing
+    house.alice.client.accept(mine).result(BOUND_S)
+    assert tablet.heard.wait("invitee_accepted", invite_id=mine).device == "desk"
+    assert tablet.heard.names(mine) == [CREATED, "invitee_accepted", ENDED]
+    assert tablet.heard.names(theirs) == [RING, HEARD_AS[what], ENDED]
+
+
 def test_an_answer_given_while_away_and_too_late_is_refused_when_back(ring: Ring, proxy: Proxy) -> None:
     alice = ring.device("alice", "desk")
     phone = ring.device("bob", "phone", url=proxy.url)

@@ -106,6 +106,7 @@ class Core:
         self._story = Story(user, device)
         self._syncing = Syncing(device, since)
         self._asking: tuple[str, ...] = ()
+        self._unconfirmed: frozenset[str] = frozenset()
         self._online = False
         self._out = Outputs()
 
@@ -300,8 +301,7 @@ class Core:
         for event in taken:
             if event.re is not None and event.by == self.user and event.dev == self.device:
                 self._done(event.re, now)
-        for crossing in self._story.crossed(held, self._held.values(), self._lanes.invites()):
-            self._give_way(crossing, now)
+        self._look_for_crossings(held, now, live=live)
         self._out.callbacks += self._story.tell(held, taken, live=live)
         if held.outcome is not None:
             held.over_at = now
@@ -309,6 +309,12 @@ class Core:
         elif held.invited is not None and held.invited.ttl is not None and held.check_at is None:
             held.rings_until = now + held.invited.ttl / 1000
             held.check_at = held.rings_until + self._rng(*CHECK_AFTER_S)
+
+    def _look_for_crossings(self, held: HeldInvitation, now: float, *, live: bool) -> None:
+        """What was open before a connection was lost may be over: until the sync has told, nothing live crosses it."""
+        others = [one for one in self._held.values() if not (live and one.iid in self._unconfirmed)]
+        for crossing in self._story.crossed(held, others, self._lanes.invites()):
+            self._give_way(crossing, now)
 
     def _give_way(self, crossing: Crossing, now: float) -> None:
         """Cancel an invitation of this device that crossed another; only for whom it crossed."""
@@ -322,6 +328,7 @@ class Core:
 
     def _ask_sync(self, now: float) -> None:
         known = {iid: held.seen for iid, held in self._held.items() if held.is_open}
+        self._unconfirmed = frozenset(known)
         self._drop_lane(self._syncing.current, now)
         self._lanes.add(_SYNC_LANE, self._syncing.begin(known), now)
 
@@ -355,6 +362,9 @@ class Core:
             return
         if not request.only:
             self._syncing.saw(answer.ts)
+            self._unconfirmed = frozenset()
+            for held in tuple(self._held.values()):
+                self._look_for_crossings(held, now, live=False)
         self._asked(request, now)
         self._sync_over(request, told_all=True)
 

@@ -6,7 +6,7 @@ Section numbers are those of the OASIS standard MQTT 3.1.1.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class PacketType(IntEnum):
@@ -63,8 +63,7 @@ _FIXED_FLAGS: Final[dict[int, int]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One packet as it came: its type, its flags, what follows the fixed header."""
 
     kind: int
@@ -138,8 +137,7 @@ class Connect:
     has_will: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(NamedTuple):
     """A PUBLISH (section 3.3); packet_id is None at QoS 0."""
 
     topic: str
