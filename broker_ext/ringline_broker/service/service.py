@@ -166,6 +166,10 @@ class Service:
         except Exception:
             # one turn must never end the server; its clients repeat, its deadlines are claimed again after the lease
             log.exception("a turn failed; its %d requests will be repeated by their clients", len(incoming))
+        finally:
+            # failed or not: a binding acknowledges in order, and would wait for this one
+            for one in incoming:
+                one.settle()
 
     async def _turn(self, incoming: list[Incoming], commands: list[Deadline | NobodyOnline]) -> None:
         self.counters.turns += 1
@@ -184,8 +188,6 @@ class Service:
         await self._decide(tasks)
         for one, request in syncs:
             await self._sync(one.user, request)
-        for one in incoming:
-            one.settle()
 
     def _read(self, incoming: Incoming) -> Request | None:
         self.counters.requests += 1
