@@ -129,6 +129,8 @@ def sizes() -> str:
         ("bytes of one MQTT packet from a device", bounds.packet_bytes, "disconnected"),
         ("bytes waiting for a device that does not read", bounds.waiting_bytes, "disconnected"),
         ("messages that a device has not acknowledged", bounds.unacknowledged, "disconnected"),
+        ("requests of a device that are not dealt with yet", bounds.unsettled, "read no further until they are"),
+        ("subscriptions of a device", bounds.subscriptions, "SUBACK 0x80"),
     ]
     most = table(("at most", "", "unit"), ((what, f"{number:,}", unit) for what, number, unit in wire))
     head = ("a server's own, with the default", "", "above it")
