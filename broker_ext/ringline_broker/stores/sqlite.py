@@ -91,7 +91,10 @@ class SqliteStore:
 
         def write(db: sqlite3.Connection) -> list[bool]:
             db.execute("UPDATE clock SET ms = ?", (now,))
-            return [_write(db, change) for change in changes]
+            written = [_write(db, change) for change in changes]
+            made = [change.invitation for change, done in zip(changes, written, strict=True) if done and _makes(change)]
+            db.executemany(_PARTY, [(user, one.iid) for one in made for user in one.parties])
+            return written
 
         return await self._thread.run(self._with_marks(write))
 
@@ -214,8 +217,9 @@ def _write(db: sqlite3.Connection, change: Change) -> bool:
         done = db.execute(_UPDATE, (i.inviter, i.n, i.due, i.ended, encode(i), i.iid, change.expected))
     else:
         done = db.execute(_INSERT, (i.iid, i.inviter, i.n, i.due, i.ended, encode(i)))
-    if done.rowcount != 1:
-        return False
-    if i.seats and i.events[0].n > change.expected:  # made by this change
-        db.executemany(_PARTY, [(user, i.iid) for user in i.parties])
-    return True
+    return done.rowcount == 1
+
+
+def _makes(change: Change) -> bool:
+    """Whether the invitation was made by this change, in an empty place or in that of a tombstone."""
+    return bool(change.invitation.seats) and change.invitation.events[0].n > change.expected
