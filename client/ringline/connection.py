@@ -16,6 +16,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 log = logging.getLogger(__name__)
 
+_chance = random.SystemRandom()  # the application's own random numbers stay as it seeded them
+
 KEEP_ALIVE_S: Final = 30
 CONNECT_TIMEOUT_S: Final = 10.0
 FIRST_BACKOFF_S: Final = 0.5
@@ -144,7 +146,7 @@ class Network:
             if self._closing.is_set():
                 break
             longest = min(FIRST_BACKOFF_S * 2**failures, LONGEST_BACKOFF_S)
-            pause = random.uniform(longest / 2, longest)  # noqa: S311 - spreads reconnects, no secret
+            pause = _chance.uniform(longest / 2, longest)
             self._handler.on_lost(reason, pause)
             self._pause(pause)
         self._handler.on_lost("closed", None)

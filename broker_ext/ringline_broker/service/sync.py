@@ -30,7 +30,7 @@ async def answer_sync(store: Store, user: str, request: Sync) -> Answer:
     start = _read_cursor(request.next)
     if start[0] == _KNOWN:
         async for invitation, iid, n in _known(store, request.known or {}, start):
-            if invitation is None or not invitation.is_party(user):
+            if invitation is None or not _is_for(invitation, user, n):
                 fits = page.add_gone(iid, (_KNOWN, iid, n))
             else:
                 fits = page.add(invitation, n, user, _KNOWN)
@@ -71,6 +71,16 @@ async def _others(store: Store, user: str, request: Sync, start: Place) -> Async
             if invitation.iid not in known and not invitation.online_only:
                 yield invitation, 0
         after = found[-1].iid
+
+
+def _is_for(invitation: Invitation, user: str, n: int) -> bool:
+    """Whether a device of this user may hear what came after version n.
+
+    One that has not heard of an online_only invitation, and asks because a later event reached it, was not online.
+    """
+    if invitation.online_only and n == 0 and user != invitation.inviter:
+        return False
+    return invitation.is_party(user)
 
 
 class _Page:
