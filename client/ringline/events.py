@@ -146,7 +146,8 @@ class InvitationMissed(InvitationEvent):
         data: the inviter's.
         part: how it was settled for this user: `timed_out`, `cancelled`, `taken`, `expired`, or `accepted` and
             `rejected` where another device of this user answered, or `notified` for a notice.
-        device: that other device.
+        device: the device that answered, where one of this user's did.
+        this_device: whether that was this one, in an earlier run.
         outcome: how the invitation ended; None where others may still answer.
     """
 
@@ -154,12 +155,13 @@ class InvitationMissed(InvitationEvent):
     data: Value
     part: str
     device: str | None
+    this_device: bool
     outcome: str | None
 
     @property
     def answered_elsewhere(self) -> bool:
         """Whether another device of this user answered."""
-        return self.part in ("accepted", "rejected")
+        return self.part in ("accepted", "rejected") and not self.this_device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,9 @@ def test_sentences() -> None:
     )
     assert sentence("x", rejected) == "rejected by bob, busy, later (id i)"
     late = "timed_out"
-    missed = InvitationMissed(invite_id="i", inviter="alice", data=None, part=late, device=None, outcome=late)
+    missed = InvitationMissed(
+        invite_id="i", inviter="alice", data=None, part=late, device=None, this_device=False, outcome=late
+    )
     assert sentence("x", missed) == "missed, timed_out: invitation of alice (id i)"
     elsewhere = dataclasses.replace(missed, part="accepted", device="phone")
     assert sentence("x", elsewhere) == "accepted elsewhere on device phone: invitation of alice (id i)"

@@ -240,7 +240,7 @@ def test_complaint_19_a_cancel_that_overtakes_its_invite(ring: Ring) -> None:
 
 @pytest.mark.parametrize("lower", ["alice", "bob"])
 def test_complaint_21_two_who_call_each_other_meet(ring: Ring, lower: str) -> None:
-    alice, bob = ring.device("alice"), ring.device("bob")
+    alice, bob = ring.device("alice", connect=False), ring.device("bob", connect=False)
     ids = {"alice": "a-lower" if lower == "alice" else "z", "bob": "a-lower" if lower == "bob" else "z"}
     for device in (alice, bob):
         accept = device.client.accept
@@ -249,6 +249,8 @@ def test_complaint_21_two_who_call_each_other_meet(ring: Ring, lower: str) -> No
         device.client.invite([other.user], invite_id=ids[device.user])
         for device, other in ((alice, bob), (bob, alice))
     ]
+    for device in (alice, bob):  # neither knows of the other's yet
+        device.client.connect()
     inviter, invitee = (alice, bob) if lower == "alice" else (bob, alice)
     for device in (inviter, invitee):
         assert device.heard.wait("invitation_ended", invite_id="a-lower").outcome == "accepted"

@@ -103,6 +103,31 @@ def test_online_only_is_never_synced_to_a_device_that_does_not_hold_it(ring: Rin
     assert later.heard.names() == []
 
 
+def test_online_only_does_not_ring_late_because_a_later_event_is_heard(ring: Ring) -> None:
+    alice, bob, carol = (ring.device(name) for name in ("alice", "bob", "carol"))
+    call = alice.client.invite(["bob", "carol"], online_only=True, audience="parties")
+    carol.heard.wait("receive_new_invitation")
+    late = ring.device("bob", "late")
+    bob.heard.wait("receive_new_invitation")
+    carol.client.accept(call.invite_id).result(5)
+    asked = late.client.counts.syncs
+    while late.client.counts.syncs == asked:  # it asks for what it has not heard, after a second
+        late.client.state(call.invite_id)
+    alice.client.cancel(call.invite_id).result(5)
+    bob.heard.wait("invitation_ended")
+    assert late.heard.names() == []
+
+
+def test_ones_own_answer_in_an_earlier_run_was_not_given_elsewhere(ring: Ring) -> None:
+    alice, bob = ring.device("alice"), ring.device("bob", "phone")
+    call = alice.client.invite(["bob"])
+    bob.heard.wait("receive_new_invitation")
+    bob.client.accept(call.invite_id).result(5)
+    bob.close()
+    again = ring.device("bob", "phone", since=bob.client.since).heard.wait("invitation_missed")
+    assert (again.part, again.this_device, again.answered_elsewhere) == ("accepted", True, False)
+
+
 def test_the_inviter_hears_who_is_offline(ring: Ring) -> None:
     alice = ring.device("alice")
     ring.device("bob")

@@ -2,6 +2,7 @@
 
 - `lanes`: requests that wait for an answer, one at a time for each invitation
 - `held`: one invitation as this device knows it, and the order of its events
+- `crossings`: two users who invite each other at once
 - `story`, `callbacks`: what of it the application hears, and as which callback
 - `syncing`: what this device asks for when it connects
 - `results`: what an answer is to whoever asked

@@ -59,7 +59,7 @@ def new_invitation(
     )
 
 
-def missed(held: HeldInvitation, user: str) -> Callback:
+def missed(held: HeldInvitation, user: str, device: str) -> Callback:
     """Over before it could ring."""
     part = held.parts.get(user) or ("notified" if held.outcome == "notice" else held.outcome or "gone")
     return Callback(
@@ -70,6 +70,7 @@ def missed(held: HeldInvitation, user: str) -> Callback:
             data=unpack_data(held.data),
             part=part,
             device=held.devices.get(user),
+            this_device=held.devices.get(user) == device,
             outcome=held.outcome,
         ),
     )

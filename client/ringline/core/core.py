@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ringline.core.callbacks import Callback
+from ringline.core.crossings import Crossing, Crossings
 from ringline.core.held import GAP_WAIT_S, REMEMBER_S, HeldInvitation
 from ringline.core.lanes import Lanes
 from ringline.core.results import error_of, state_of
-from ringline.core.story import Crossing, Story
+from ringline.core.story import Story
 from ringline.core.syncing import Syncing
 from ringline.errors import SignalingError
 from ringline.events import Connected, InvitationState, InviteeRinging
@@ -35,6 +36,7 @@ from ringline.protocol.messages import (
 from ringline.protocol.topics import Topics
 
 log = logging.getLogger(__name__)
+_chance = random.SystemRandom()
 
 CHECK_AFTER_S: Final = (2.0, 5.0)
 """How long past its time left an invitation is held before the server is asked; random, so that not all ask at once."""
@@ -94,7 +96,7 @@ class Core:
         device: str,
         topics: Topics | None = None,
         since: int | None = None,
-        rng: Callable[[float, float], float] = random.uniform,
+        rng: Callable[[float, float], float] = _chance.uniform,
     ) -> None:
         self.user = user
         self.device = device
@@ -104,9 +106,9 @@ class Core:
         self._lanes = Lanes()
         self._held: dict[str, HeldInvitation] = {}
         self._story = Story(user, device)
+        self._crossings = Crossings(user, device)
         self._syncing = Syncing(device, since)
         self._asking: tuple[str, ...] = ()
-        self._unconfirmed: frozenset[str] = frozenset()
         self._online = False
         self._out = Outputs()
 
@@ -301,7 +303,8 @@ class Core:
         for event in taken:
             if event.re is not None and event.by == self.user and event.dev == self.device:
                 self._done(event.re, now)
-        self._look_for_crossings(held, now, live=live)
+        for crossing in self._crossings.look(held, self._held.values(), self._lanes.invites(), live=live):
+            self._give_way(crossing, now)
         self._out.callbacks += self._story.tell(held, taken, live=live)
         if held.outcome is not None:
             held.over_at = now
@@ -309,12 +312,6 @@ class Core:
         elif held.invited is not None and held.invited.ttl is not None and held.check_at is None:
             held.rings_until = now + held.invited.ttl / 1000
             held.check_at = held.rings_until + self._rng(*CHECK_AFTER_S)
-
-    def _look_for_crossings(self, held: HeldInvitation, now: float, *, live: bool) -> None:
-        """What was open before a connection was lost may be over: until the sync has told, nothing live crosses it."""
-        others = [one for one in self._held.values() if not (live and one.iid in self._unconfirmed)]
-        for crossing in self._story.crossed(held, others, self._lanes.invites()):
-            self._give_way(crossing, now)
 
     def _give_way(self, crossing: Crossing, now: float) -> None:
         """Cancel an invitation of this device that crossed another; only for whom it crossed."""
@@ -328,7 +325,7 @@ class Core:
 
     def _ask_sync(self, now: float) -> None:
         known = {iid: held.seen for iid, held in self._held.items() if held.is_open}
-        self._unconfirmed = frozenset(known)
+        self._crossings.doubt(known)
         self._drop_lane(self._syncing.current, now)
         self._lanes.add(_SYNC_LANE, self._syncing.begin(known), now)
 
@@ -362,9 +359,9 @@ class Core:
             return
         if not request.only:
             self._syncing.saw(answer.ts)
-            self._unconfirmed = frozenset()
-            for held in tuple(self._held.values()):
-                self._look_for_crossings(held, now, live=False)
+            for crossing in self._crossings.settle(self._held, tuple(self._lanes.invites())):
+                self._give_way(crossing, now)
+            self._out.callbacks += self._story.ring_what_came_later(self._held, now)
         self._asked(request, now)
         self._sync_over(request, told_all=True)
 

@@ -1,19 +1,10 @@
-"""What the application is told, and what it is spared: no ring for what is over, one end each, crossings settled."""
+"""What the application is told, and what it is spared: no ring for what is over, and one end each."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 from ringline.core.callbacks import Callback, ended, missed, new_invitation, of_event
 from ringline.core.held import HeldInvitation
-from ringline.protocol.messages import Cancelled, Event, Invite
-
-
-@dataclass(frozen=True, slots=True)
-class Crossing:
-    """An invitation of this device that gives way: cancel it for this invitee."""
-
-    iid: str
-    invitee: str
+from ringline.protocol.messages import Cancelled, Event
 
 
 class Story:
@@ -61,7 +52,7 @@ class Story:
         if held.withdrawn:
             return []
         held.told = held.outcome is None
-        return [missed(held, self._user)]
+        return [missed(held, self._user, self._device)]
 
     def _retell(self, held: HeldInvitation, taken: list[Event]) -> list[Callback]:
         told = (of_event(event, held, self._user, self._device) for event in taken)
@@ -69,51 +60,6 @@ class Story:
         if any(event.end is not None for event in taken):
             callbacks.append(ended(held))
         return callbacks
-
-    def crossed(
-        self, held: HeldInvitation, others: Iterable[HeldInvitation], waiting: Iterable[Invite]
-    ) -> list[Crossing]:
-        """Find invitations that crossed this one, mark both, and say which of this device's have to give way.
-
-        Two users who invite each other at once: the lower id by bytes stands, the other is cancelled by whoever made
-        it.
-        """
-        if held.crossing or not held.is_open:
-            return []
-        found = [
-            self._cross(*self._sorted(held, other))
-            for other in others
-            if other.is_open and not other.crossing and self._do_cross(held, other)
-        ]
-        if held.is_pending_for(self._user) and not held.crossing:
-            found += [
-                self._cross_unsent(invite.iid, held)
-                for invite in waiting
-                if held.inviter in invite.to and invite.answers != 0
-            ]
-        return [crossing for crossing in found if crossing is not None]
-
-    def _do_cross(self, one: HeldInvitation, other: HeldInvitation) -> bool:
-        if (one.inviter == self._user) == (other.inviter == self._user):
-            return False
-        return one.is_pending_for(other.inviter) and other.is_pending_for(one.inviter)
-
-    def _sorted(self, one: HeldInvitation, other: HeldInvitation) -> tuple[HeldInvitation, HeldInvitation]:
-        """The outgoing one first."""
-        return (one, other) if one.inviter == self._user else (other, one)
-
-    def _cross(self, outgoing: HeldInvitation, incoming: HeldInvitation) -> Crossing | None:
-        outgoing.crossing = True
-        crossing = self._cross_unsent(outgoing.iid, incoming)
-        made_here = outgoing.invited is not None and outgoing.invited.dev == self._device
-        return crossing if made_here else None
-
-    def _cross_unsent(self, outgoing: str, incoming: HeldInvitation) -> Crossing | None:
-        incoming.crossing = True
-        if incoming.iid.encode() < outgoing.encode():
-            return Crossing(outgoing, incoming.inviter)
-        incoming.gives_way_to = outgoing
-        return None
 
     def ring_after_all(self, failed: str, others: Iterable[HeldInvitation], now: float) -> list[Callback]:
         """The callbacks for invitations that gave way to one of this device's that came to nothing.
@@ -124,6 +70,22 @@ class Story:
             now: the time.
         """
         return [callback for held in others if held.gives_way_to == failed for callback in self._ring_now(held, now)]
+
+    def ring_what_came_later(self, held: Mapping[str, HeldInvitation], now: float) -> list[Callback]:
+        """The callbacks for invitations that gave way to one of this user's, and were made after it was over.
+
+        Args:
+            held: those held, by id.
+            now: the time.
+        """
+        return [
+            callback
+            for one in held.values()
+            if one.invited is not None
+            and (standing := held.get(one.gives_way_to or "")) is not None
+            and one.invited.ts >= standing.ended_ts > 0
+            for callback in self._ring_now(one, now)
+        ]
 
     def _ring_now(self, held: HeldInvitation, now: float) -> list[Callback]:
         held.gives_way_to, held.crossing = None, False

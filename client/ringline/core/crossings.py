@@ -1,0 +1,103 @@
+"""Two users who invite each other at once: which invitations crossed, and which of this device's give way.
+
+The lower id by bytes stands; the other is cancelled by whoever made it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ringline.core.held import HeldInvitation
+from ringline.protocol.messages import Invite
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """An invitation of this device that gives way: cancel it for this invitee, whose own one stands."""
+
+    iid: str
+    invitee: str
+    standing: str
+
+
+class Crossings:
+    """Finds them for one user's device."""
+
+    def __init__(self, user: str, device: str) -> None:
+        self._user = user
+        self._device = device
+        self._unconfirmed: frozenset[str] = frozenset()
+        self._doubtful: list[Crossing] = []
+
+    def doubt(self, iids: Iterable[str]) -> None:
+        """A sync begins: these were open when the connection was lost, and may be over."""
+        self._unconfirmed = frozenset(iids)
+
+    def look(
+        self, held: HeldInvitation, others: Iterable[HeldInvitation], waiting: Iterable[Invite], *, live: bool
+    ) -> list[Crossing]:
+        """Find invitations that crossed this one, mark both, and say which of this device's give way now: to one that
+        may be over, none does before the sync has told.
+
+        Args:
+            held: the invitation.
+            others: those held.
+            waiting: the invites of this device that have no answer.
+            live: whether it was heard as it happened, and not by a sync.
+        """
+        found = self._find(held, others, waiting)
+        doubtful = [c for c in found if live and c.standing in self._unconfirmed and c.standing != held.iid]
+        self._doubtful += doubtful
+        return [crossing for crossing in found if crossing not in doubtful]
+
+    def settle(self, held: Mapping[str, HeldInvitation], waiting: Sequence[Invite]) -> list[Crossing]:
+        """The sync is complete, what is held as open is open: say which of those in doubt give way."""
+        doubtful, self._doubtful, self._unconfirmed = self._doubtful, [], frozenset()
+        settled: list[Crossing] = []
+        for crossing in doubtful:
+            standing, outgoing = held.get(crossing.standing), held.get(crossing.iid)
+            if standing is not None and standing.is_open:
+                settled.append(crossing)
+            elif outgoing is not None:
+                outgoing.crossing = False
+                settled += self.look(outgoing, held.values(), waiting, live=False)
+        return settled
+
+    def _find(
+        self, held: HeldInvitation, others: Iterable[HeldInvitation], waiting: Iterable[Invite]
+    ) -> list[Crossing]:
+        if held.crossing or not held.is_open:
+            return []
+        found = [
+            self._cross(*self._sorted(held, other))
+            for other in others
+            if other.is_open and not other.crossing and self._do_cross(held, other)
+        ]
+        if held.is_pending_for(self._user) and not held.crossing:
+            found += [
+                self._cross_unsent(invite.iid, held)
+                for invite in waiting
+                if held.inviter in invite.to and invite.answers != 0
+            ]
+        return [crossing for crossing in found if crossing is not None]
+
+    def _do_cross(self, one: HeldInvitation, other: HeldInvitation) -> bool:
+        if (one.inviter == self._user) == (other.inviter == self._user):
+            return False
+        return one.is_pending_for(other.inviter) and other.is_pending_for(one.inviter)
+
+    def _sorted(self, one: HeldInvitation, other: HeldInvitation) -> tuple[HeldInvitation, HeldInvitation]:
+        """The outgoing one first."""
+        return (one, other) if one.inviter == self._user else (other, one)
+
+    def _cross(self, outgoing: HeldInvitation, incoming: HeldInvitation) -> Crossing | None:
+        outgoing.crossing = True
+        crossing = self._cross_unsent(outgoing.iid, incoming)
+        made_here = outgoing.invited is not None and outgoing.invited.dev == self._device
+        return crossing if made_here else None
+
+    def _cross_unsent(self, outgoing: str, incoming: HeldInvitation) -> Crossing | None:
+        incoming.crossing = True
+        if incoming.iid.encode() < outgoing.encode():
+            return Crossing(outgoing, incoming.inviter, incoming.iid)
+        incoming.gives_way_to = outgoing
+        return None
