@@ -49,18 +49,36 @@ class Crossings:
         self._doubtful += doubtful
         return [crossing for crossing in found if crossing not in doubtful]
 
-    def settle(self, held: Mapping[str, HeldInvitation], waiting: Sequence[Invite]) -> list[Crossing]:
-        """The sync is complete, what is held as open is open: say which of those in doubt give way."""
+    def settle(
+        self, held: Mapping[str, HeldInvitation], waiting: Sequence[Invite]
+    ) -> tuple[list[Crossing], list[HeldInvitation]]:
+        """The sync is complete: what is held as open is open.
+
+        Returns:
+            Which of this device's give way that were in doubt; and which give way no more, because they were made when
+            what they gave way to was over.
+        """
         doubtful, self._doubtful, self._unconfirmed = self._doubtful, [], frozenset()
-        settled: list[Crossing] = []
-        for crossing in doubtful:
-            standing, outgoing = held.get(crossing.standing), held.get(crossing.iid)
-            if standing is not None and standing.is_open:
-                settled.append(crossing)
-            elif outgoing is not None:
-                outgoing.crossing = False
-                settled += self.look(outgoing, held.values(), waiting, live=False)
-        return settled
+        is_open = {crossing: crossing.standing in held and held[crossing.standing].is_open for crossing in doubtful}
+        freed = [one for one in held.values() if self._came_later(one, held.get(one.gives_way_to or ""))]
+        again = freed + [held[crossing.iid] for crossing in doubtful if not is_open[crossing] and crossing.iid in held]
+        for one in again:
+            one.gives_way_to, one.crossing = None, False
+        crossings = [crossing for crossing in doubtful if is_open[crossing]]
+        for one in again:
+            crossings += self.look(one, held.values(), waiting, live=False)
+        return crossings, [one for one in freed if one.gives_way_to is None]
+
+    def release(self, failed: str, held: Iterable[HeldInvitation]) -> list[HeldInvitation]:
+        """This device's invitation came to nothing: say which give way to it no more."""
+        freed = [one for one in held if one.gives_way_to == failed]
+        for one in freed:
+            one.gives_way_to, one.crossing = None, False
+        return freed
+
+    @staticmethod
+    def _came_later(one: HeldInvitation, standing: HeldInvitation | None) -> bool:
+        return standing is not None and one.invited is not None and one.invited.ts >= standing.ended_ts > 0
 
     def _find(
         self, held: HeldInvitation, others: Iterable[HeldInvitation], waiting: Iterable[Invite]

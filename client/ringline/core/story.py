@@ -1,7 +1,5 @@
 """What the application is told, and what it is spared: no ring for what is over, and one end each."""
 
-from collections.abc import Iterable, Mapping
-
 from ringline.core.callbacks import Callback, ended, missed, new_invitation, of_event
 from ringline.core.held import HeldInvitation
 from ringline.protocol.messages import Cancelled, Event
@@ -61,34 +59,13 @@ class Story:
             callbacks.append(ended(held))
         return callbacks
 
-    def ring_after_all(self, failed: str, others: Iterable[HeldInvitation], now: float) -> list[Callback]:
-        """The callbacks for invitations that gave way to one of this device's that came to nothing.
+    def ring_after_all(self, held: HeldInvitation, now: float) -> list[Callback]:
+        """The callbacks for an invitation that gave way to another, and does not any more.
 
         Args:
-            failed: the invitation that was refused, or given up.
-            others: those held.
+            held: the invitation.
             now: the time.
         """
-        return [callback for held in others if held.gives_way_to == failed for callback in self._ring_now(held, now)]
-
-    def ring_what_came_later(self, held: Mapping[str, HeldInvitation], now: float) -> list[Callback]:
-        """The callbacks for invitations that gave way to one of this user's, and were made after it was over.
-
-        Args:
-            held: those held, by id.
-            now: the time.
-        """
-        return [
-            callback
-            for one in held.values()
-            if one.invited is not None
-            and (standing := held.get(one.gives_way_to or "")) is not None
-            and one.invited.ts >= standing.ended_ts > 0
-            for callback in self._ring_now(one, now)
-        ]
-
-    def _ring_now(self, held: HeldInvitation, now: float) -> list[Callback]:
-        held.gives_way_to, held.crossing = None, False
         time_left = None if held.rings_until is None else held.rings_until - now
         if held.told or not held.is_pending_for(self._user) or (time_left is not None and time_left <= 0):
             return []
