@@ -217,7 +217,8 @@ class Core:
             return
         self._out.settled.append(Settled(request.id, error=error))
         if isinstance(request, Invite):
-            self._ring_after_all(self._crossings.release(request.iid, self._held.values()), now)
+            freed = self._crossings.release(request.iid, self._held.values())
+            self._out.callbacks += self._story.ring_after_all(freed, now)
 
     def _done(self, request_id: bytes, now: float, state: InvitationState | None = None) -> None:
         if self._lanes.take_out(request_id, now) is not None:
@@ -321,10 +322,6 @@ class Core:
         request_id = secrets.token_bytes(REQUEST_ID_BYTES)
         self.request(Cancel(id=request_id, dev=self.device, iid=crossing.iid, to=to, reason="crossing"), now)
 
-    def _ring_after_all(self, freed: Iterable[HeldInvitation], now: float) -> None:
-        for held in freed:
-            self._out.callbacks += self._story.ring_after_all(held, now)
-
     # Sync.
 
     def _ask_sync(self, now: float) -> None:
@@ -366,7 +363,7 @@ class Core:
             crossings, freed = self._crossings.settle(self._held, tuple(self._lanes.invites()))
             for crossing in crossings:
                 self._give_way(crossing, now)
-            self._ring_after_all(freed, now)
+            self._out.callbacks += self._story.ring_after_all(freed, now)
         self._asked(request, now)
         self._sync_over(request, told_all=True)
 

@@ -1,5 +1,7 @@
 """What the application is told, and what it is spared: no ring for what is over, and one end each."""
 
+from collections.abc import Iterable
+
 from ringline.core.callbacks import Callback, ended, missed, new_invitation, of_event
 from ringline.core.held import HeldInvitation
 from ringline.protocol.messages import Cancelled, Event
@@ -59,13 +61,11 @@ class Story:
             callbacks.append(ended(held))
         return callbacks
 
-    def ring_after_all(self, held: HeldInvitation, now: float) -> list[Callback]:
-        """The callbacks for an invitation that gave way to another, and does not any more.
+    def ring_after_all(self, freed: Iterable[HeldInvitation], now: float) -> list[Callback]:
+        """The callbacks for invitations that gave way to another, and do not any more."""
+        return [callback for held in freed for callback in self._ring_now(held, now)]
 
-        Args:
-            held: the invitation.
-            now: the time.
-        """
+    def _ring_now(self, held: HeldInvitation, now: float) -> list[Callback]:
         time_left = None if held.rings_until is None else held.rings_until - now
         if held.told or not held.is_pending_for(self._user) or (time_left is not None and time_left <= 0):
             return []

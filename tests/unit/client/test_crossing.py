@@ -295,3 +295,36 @@ def test_in_any_order_of_arrival_one_call_comes_of_it(order: tuple[int, ...]) ->
     assert world.server.invitation(HIGH).end == "cancelled"
     assert "invitation_missed" not in ann.names() + bob.names()
     assert bob.names(LOW) == ["receive_new_invitation"]
+
+
+def test_a_call_that_came_after_ones_own_was_over_rings_though_the_end_was_not_heard_yet() -> None:
+    world, ann, bob, _ = _settings(LOW)
+    ann.request(invite("bob", iid=LOW))
+    world.run()
+    ann.lose()
+    bob.request(accept("d1", LOW))
+    world.run()
+    world.server.clock.advance(10)
+    ann.connect()
+    bob.request(invite("ann", iid=HIGH))
+    world.run()  # ann hears of bob's call before her sync is answered
+    assert ann.names(LOW) == ["invitation_created", "invitee_accepted", "invitation_ended"]
+    assert ann.names(HIGH) == ["receive_new_invitation"]
+    assert _crossing(ann) == [False]
+    assert world.server.invitation(HIGH).end is None
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_call_back_gives_way_only_to_a_call_that_still_stands(*, is_over: bool) -> None:
+    world, ann, bob, _ = _settings(LOW)
+    ann.request(invite("bob", iid=LOW))
+    world.run()
+    bob.lose()
+    if is_over:
+        ann.request(cancel(iid=LOW))
+        world.run()
+    bob.request(invite("ann", iid=HIGH))
+    bob.connect()
+    world.run()  # bob hears that his call stands before his sync is answered
+    assert world.server.invitation(HIGH).end == (None if is_over else "cancelled")
+    assert world.server.invitation(LOW).end == ("cancelled" if is_over else None)
