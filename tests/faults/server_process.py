@@ -94,7 +94,7 @@ class ServerProcess:
 
     def kill(self) -> None:
         """Kill with SIGKILL, from any thread; `await_death` has to follow."""
-        os.kill(self.pid, signal.SIGKILL)
+        self._send(signal.SIGKILL)
 
     def await_death(self) -> None:
         """Wait until it was killed, by whoever's hand."""
@@ -103,7 +103,7 @@ class ServerProcess:
 
     def stop(self) -> None:
         """Stop as it should."""
-        os.kill(self.pid, signal.SIGTERM)
+        self._send(signal.SIGTERM)
         self._await_end(0)
 
     def log_text(self) -> str:
@@ -115,6 +115,10 @@ class ServerProcess:
         text = self.log_text()
         assert "Traceback" not in text, text[-4000:]
         assert "a turn failed" not in text, text[-4000:]
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self.pid > 0, "no server runs"  # 0 would be this very group of processes
+        os.kill(self.pid, number)
 
     def _await_end(self, status: int) -> None:
         word, number = self._next_word()
