@@ -1,9 +1,8 @@
 """Making the next version of an invitation: events are added, then the end is worked out once."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
-from ringline_broker.engine.model import Invitation, LogEvent, Outcome, Part, Seat
+from ringline_broker.engine.model import Invitation, LogEvent, Outcome, Part, Seat, pending_of
 
 EVENT_OVERHEAD_BYTES = 96
 NAME_OVERHEAD_BYTES = 66
@@ -42,7 +41,7 @@ class Draft:
         self._data = base.data
         self._old = base.events
         self._new: list[LogEvent] = []
-        self._freed = 0
+        self._size = base.size
 
     def settle(self, users: Iterable[str], part: Part, device: str | None = None) -> None:
         """Settle invitees."""
@@ -56,7 +55,7 @@ class Draft:
     @property
     def pending(self) -> tuple[str, ...]:
         """Who is still pending now."""
-        return tuple(user for user, seat in self._seats.items() if seat.part is Part.PENDING)
+        return pending_of(self._seats)
 
     def add(
         self,
@@ -73,14 +72,19 @@ class Draft:
             to = self._base.parties
         by, dev, re = self._made_by
         n = self._base.n + len(self._new) + 1
-        self._new.append(LogEvent(n, ev, self._now, to, by, dev, re, None, data, reason, text, out))
+        self._append(LogEvent(n, ev, self._now, to, by, dev, re, None, data, reason, text, out))
+
+    def _append(self, event: LogEvent) -> None:
+        names = len(event.to) + len(event.out)
+        self._size += EVENT_OVERHEAD_BYTES + len(event.data) + 4 * len(event.text) + NAME_OVERHEAD_BYTES * names
+        self._new.append(event)
 
     def replace_data(self, data: bytes) -> None:
         """Replace the data; modifications before this one lose theirs, and keep only what a repeat is known by."""
         self._data = data
-        self._freed = sum(len(event.data) for event in self._old if event.ev == "modified")
+        self._size -= sum(len(event.data) for event in self._old if event.ev == "modified")
         self._old = tuple(
-            replace(event, to=(), data=b"") if event.ev == "modified" else event for event in self._old
+            event._replace(to=(), data=b"") if event.ev == "modified" else event for event in self._old
         )
 
     def finish(self) -> Invitation:
@@ -91,21 +95,20 @@ class Draft:
         end, ended, due = base.end, base.ended, base.due
         if end is None and not self.pending:
             end, ended, due = self._outcome(), self._now, None
-            self._new[-1] = replace(self._new[-1], end=end)
+            self._new[-1] = self._new[-1]._replace(end=end)
             told = self._new[-1].to
             untold = tuple(user for user in base.parties if user not in told)
             if untold:
                 n = self._new[-1].n + 1
-                self._new.append(LogEvent(n, "ended", self._now, untold, end=end))
-        return replace(
-            base,
+                self._append(LogEvent(n, "ended", self._now, untold, end=end))
+        return base._replace(
             n=base.n + len(self._new),
             seats=self._seats,
             data=self._data,
             due=due,
             end=end,
             ended=ended,
-            size=base.size - self._freed + sum(map(_bytes_of, self._new)),
+            size=self._size,
             events=(*self._old, *self._new),
         )
 
@@ -113,8 +116,3 @@ class Draft:
         if self.count(Part.ACCEPTED):
             return Outcome.ACCEPTED
         return _ENDS_AS[self._new[-1].ev]
-
-
-def _bytes_of(event: LogEvent) -> int:
-    names = len(event.to) + len(event.out)
-    return EVENT_OVERHEAD_BYTES + len(event.data) + 4 * len(event.text) + NAME_OVERHEAD_BYTES * names

@@ -1,6 +1,7 @@
 """The one function that decides: an invitation and a command in, the next version and an answer out."""
 
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from ringline.protocol.errors import (
     BAD_PARAMETER,
@@ -34,8 +35,7 @@ class Limits:
     quiet_limit_ms: int = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """A user's request, as a command."""
 
     user: str
@@ -96,8 +96,7 @@ class Silence:
 Reply = Done | Refused | Show | Forward | Silence
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What became of it. `invitation` is the same object where nothing changed; its events after the old version are
     what is new (see `log.events_since`).
     """
@@ -155,6 +154,9 @@ def role_of(invitation: Invitation | None, user: str) -> Role:
     return Role.INVITEE if user in invitation.seats else Role.STRANGER
 
 
+_STANDING_OF: Final = {part: Standing(part.value) for part in Part}
+
+
 def standing_of(invitation: Invitation | None, user: str) -> Standing:
     """The state a user's operation finds."""
     if invitation is None:
@@ -162,7 +164,7 @@ def standing_of(invitation: Invitation | None, user: str) -> Standing:
     if invitation.is_tombstone:
         return Standing.TOMBSTONE
     if user in invitation.seats:
-        return Standing(invitation.seats[user].part.value)
+        return _STANDING_OF[invitation.seats[user].part]
     return Standing.OPEN if invitation.end is None else Standing.OVER
 
 

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from ringline.protocol.codec import pack
 from ringline.protocol.limits import MAX_MESSAGE_BYTES
 from ringline.protocol.messages import Invited, event_map, join_events
 from ringline.protocol.topics import Topics
-from ringline_broker.engine.log import events_since, message_for, recipients_since
-from ringline_broker.engine.model import Invitation
+from ringline_broker.engine.log import events_since, message_for, recipients_since, ttl_for
+from ringline_broker.engine.model import Invitation, LogEvent
 from ringline_broker.metrics import Counters
 from ringline_broker.service.ports import Binding, Reach
 
@@ -19,8 +20,7 @@ _MAX_PER_MESSAGE = 65_535
 _HEAD_BYTES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """An invitation, and the version after which its events are to be published."""
 
     invitation: Invitation
@@ -50,13 +50,23 @@ class Outbox:
             To be awaited until everything is handed over: the new online_only invitations that found nobody online.
         """
         letters = _Letters()
+        fresh: list[_Fresh] = []
         for one in news:
+            copies = _Copies(one, now_ms)
+            expiry_ms = _expiry(one.invitation, now_ms)
             for user in recipients_since(one.invitation, one.since):
-                if not (one.is_new and user == one.invitation.inviter):
-                    letters.add(self._topics.events(user), _packed(one, user, now_ms), _expiry(one.invitation, now_ms))
+                if one.is_new and user == one.invitation.inviter:
+                    fresh.append(_Fresh(one.invitation, copies, expiry_ms))
+                else:
+                    letters.add(self._topics.events(user), copies.for_user(user), expiry_ms)
         reach = {topic: self._send(topic, *letter) for topic, letter in letters.sealed()}
-        fresh = [one for one in news if one.is_new]
-        return self._tell_inviters(fresh, reach, now_ms)
+        waiting = {topic: said for topic, said in reach.items() if not isinstance(said, Reach)}
+        told = {topic: said for topic, said in reach.items() if isinstance(said, Reach)}
+        if waiting:
+            return self._wait_and_tell(fresh, told, waiting)
+        at_once: asyncio.Future[list[Invitation]] = asyncio.get_running_loop().create_future()
+        at_once.set_result(self._tell_inviters(fresh, told))
+        return at_once
 
     def answer(self, user: str, device: str, payload: bytes) -> None:
         """Answer one device."""
@@ -70,19 +80,18 @@ class Outbox:
         self._counters.messages += 1
         return self._binding.publish(topic, payload, expiry_ms)
 
-    async def _tell_inviters(
-        self, fresh: list[News], reach: dict[str, Reach | Awaitable[Reach]], now_ms: int
+    async def _wait_and_tell(
+        self, fresh: "list[_Fresh]", told: dict[str, Reach], waiting: dict[str, Awaitable[Reach]]
     ) -> list[Invitation]:
-        if not fresh:
-            return []
-        known = await _all_told(reach)
+        return self._tell_inviters(fresh, told | await _all_told(waiting))
+
+    def _tell_inviters(self, fresh: "list[_Fresh]", told: dict[str, Reach]) -> list[Invitation]:
         letters = _Letters()
         alone: list[Invitation] = []
-        for one in fresh:
-            invitation = one.invitation
-            offline = tuple(u for u in invitation.seats if known.get(self._topics.events(u)) is Reach.NOBODY)
-            packed = _packed(one, invitation.inviter, now_ms, offline)
-            letters.add(self._topics.events(invitation.inviter), packed, _expiry(invitation, now_ms))
+        for invitation, copies, expiry_ms in fresh:
+            offline = tuple([u for u in invitation.seats if told.get(self._topics.events(u)) is Reach.NOBODY])
+            copy = copies.for_user(invitation.inviter, offline)
+            letters.add(self._topics.events(invitation.inviter), copy, expiry_ms)
             if invitation.online_only and len(offline) == len(invitation.seats):
                 alone.append(invitation)
         for topic, letter in letters.sealed():
@@ -90,12 +99,11 @@ class Outbox:
         return alone
 
 
-async def _all_told(reach: dict[str, Reach | Awaitable[Reach]]) -> dict[str, Reach]:
+async def _all_told(saying: dict[str, Awaitable[Reach]]) -> dict[str, Reach]:
     """What the broker said of each topic; what it does not say in time, or cannot say, is unknown."""
-    told = {topic: said for topic, said in reach.items() if isinstance(said, Reach)}
-    waiting = {topic: asyncio.ensure_future(said) for topic, said in reach.items() if not isinstance(said, Reach)}
-    if waiting:
-        await asyncio.wait(waiting.values(), timeout=REACH_WAIT_S)
+    waiting = {topic: asyncio.ensure_future(said) for topic, said in saying.items()}
+    await asyncio.wait(waiting.values(), timeout=REACH_WAIT_S)
+    told: dict[str, Reach] = {}
     for topic, said in waiting.items():
         if not said.done():
             said.cancel()
@@ -107,15 +115,39 @@ def _is_told(said: asyncio.Future[Reach]) -> bool:
     return said.done() and not said.cancelled() and said.exception() is None
 
 
-def _packed(one: News, user: str, now_ms: int, offline: tuple[str, ...] = ()) -> Iterable[bytes]:
-    invitation = one.invitation
-    for event, p in events_since(invitation, one.since, user):
-        message = message_for(invitation, event, p, user, now_ms)
-        packed = pack(event_map(message))
-        if offline and isinstance(message, Invited):
-            longer = pack(event_map(replace(message, offline=offline)))
-            packed = longer if len(longer) + _HEAD_BYTES <= MAX_MESSAGE_BYTES else packed
-        yield packed
+class _Copies:
+    """The events of one piece of news, packed. Most users' copies are the same, and are packed once."""
+
+    def __init__(self, news: News, now_ms: int) -> None:
+        self._news = news
+        self._now = now_ms
+        self._packed: dict[tuple[int, int, int | None], bytes] = {}
+
+    def for_user(self, user: str, offline: tuple[str, ...] = ()) -> list[bytes]:
+        """A user's events; an `invited` says who is offline, where that does not make it too large."""
+        invitation, since = self._news
+        return [self._pack(event, p, user, offline) for event, p in events_since(invitation, since, user)]
+
+    def _pack(self, event: LogEvent, p: int, user: str, offline: tuple[str, ...]) -> bytes:
+        invitation, is_invited = self._news.invitation, event.ev == "invited"
+        key = (event.n, p, ttl_for(invitation, user, self._now) if is_invited else None)
+        packed = self._packed.get(key)
+        if packed is None:
+            message = message_for(invitation, event, p, user, self._now)
+            packed = self._packed[key] = pack(event_map(message))
+        if not (is_invited and offline):
+            return packed
+        message = message_for(invitation, event, p, user, self._now)
+        longer = pack(event_map(replace(message, offline=offline))) if isinstance(message, Invited) else packed
+        return longer if len(longer) + _HEAD_BYTES <= MAX_MESSAGE_BYTES else packed
+
+
+class _Fresh(NamedTuple):
+    """A new invitation, whose inviter is told last."""
+
+    invitation: Invitation
+    copies: _Copies
+    expiry_ms: int | None
 
 
 def _expiry(invitation: Invitation, now_ms: int) -> int | None:

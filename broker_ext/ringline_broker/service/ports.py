@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ringline.protocol.errors import RinglineError
 from ringline_broker.engine.model import Invitation
@@ -34,16 +33,14 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A version to commit, provided that the store still has the version `expected` (0: does not have the id)."""
 
     invitation: Invitation
     expected: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """The events after version `since` up to version `to` were handed to the broker."""
 
     iid: str
@@ -51,8 +48,7 @@ class Mark:
     to: int
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """An invitation as the store has it, with the version up to which its events were handed to the broker."""
 
     invitation: Invitation
@@ -124,8 +120,7 @@ class Reach(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A request as it came from the broker.
 
     Attributes:

@@ -6,6 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ringline.protocol.codec import pack
 from ringline.protocol.errors import SERVER_UNAVAILABLE, TOO_MANY_REQUESTS, ProtocolError
@@ -50,8 +51,7 @@ log = logging.getLogger(__name__)
 _RECOVER_AT_ONCE = 256
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
+class _Task(NamedTuple):
     """A command of this turn, with the request it came from, if one."""
 
     command: Command

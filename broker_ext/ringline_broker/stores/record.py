@@ -17,12 +17,9 @@ def encode(invitation: Invitation) -> bytes:
     """The invitation as bytes."""
     i = invitation
     seats = [(user, seat.part, seat.device) for user, seat in i.seats.items()]
-    events = [
-        (e.n, e.ev, e.ts, e.to, e.by, e.dev, e.re, e.end, e.data, e.reason, e.text, e.out) for e in i.events
-    ]
     return pack((
         LAYOUT, i.iid, i.inviter, seats, i.n, i.data, i.answers, i.audience, i.online_only, i.timeout,
-        i.created, i.due, i.end, i.ended, i.size, events,
+        i.created, i.due, i.end, i.ended, i.size, i.events,  # each a tuple of its own fields in their order
     ))  # fmt: skip
 
 
@@ -35,7 +32,7 @@ def decode(body: bytes) -> Invitation:
     try:
         row = _row(body)
         row[_SEATS] = {user: Seat(_PARTS[part], device) for user, part, device in row[_SEATS]}
-        row[_EVENTS] = tuple([LogEvent(*event) for event in row[_EVENTS]])
+        row[_EVENTS] = tuple([LogEvent._make(event) for event in row[_EVENTS]])
         return Invitation(*row)
     except (ValueError, TypeError, KeyError, IndexError) as bad:
         raise StoreUnavailable(f"a record cannot be read: {bad!r}") from bad

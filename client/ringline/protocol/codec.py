@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from operator import attrgetter
+from typing import Any, Generic, TypeVar, cast, dataclass_transform
 
 import msgpack
 
@@ -24,6 +25,15 @@ def wire(
 ) -> Any:  # noqa: ANN401 - likewise
     """Declare a field of a message: its key on the wire, its kind, what it means, and its value where left out."""
     return dataclasses.field(default=default, metadata={"key": key, "kind": kind, "meaning": meaning})
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(wire,))
+def message(cls: type[M]) -> type[M]:
+    """Make a class a message: a dataclass that type checkers hold to be frozen.
+
+    At run time it is not: to freeze costs 4 of the 6 microseconds that making one takes, and every request makes five.
+    """
+    return dataclass(slots=True, kw_only=True)(cls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,11 @@ class Codec(Generic[M]):
         )
         self._known = {f.key for f in self.fields} | ({tag[0]} if tag else set())
         self._tags = 1 if tag else 0
+        self._reading = tuple((f.key, f.attribute, f.kind.check, f.required) for f in self.fields)
+        self._writing = tuple(
+            (f.key, f.default, f.kind.codec if isinstance(f.kind, Nested) else None) for f in self.fields
+        )
+        self._values = attrgetter(*(f.attribute for f in self.fields))  # a tuple: every message has several
 
     def decode(self, raw: object) -> M:
         """Read a message from a decoded map; fields nobody knows are ignored, so that the protocol can grow.
@@ -86,18 +101,18 @@ class Codec(Generic[M]):
         if type(raw) is not dict:
             raise ProtocolError(BAD_PARAMETER, "must be a map")
         values: dict[str, object] = {}
-        for field in self.fields:
-            value = raw.get(field.key)
+        for key, attribute, check, required in self._reading:
+            value = raw.get(key)
             if value is None:
-                if field.required:
-                    raise ProtocolError(BAD_PARAMETER, "is missing", field.key)
+                if required:
+                    raise ProtocolError(BAD_PARAMETER, "is missing", key)
                 continue
             try:
-                values[field.attribute] = field.kind.check(value)
+                values[attribute] = check(value)
             except BadValue as bad:
-                raise ProtocolError(BAD_PARAMETER, str(bad), field.key) from None
+                raise ProtocolError(BAD_PARAMETER, str(bad), key) from None
             except ProtocolError as bad:
-                inner = field.key if bad.field is None else f"{field.key}.{bad.field}"
+                inner = key if bad.field is None else f"{key}.{bad.field}"
                 raise ProtocolError(bad.code, bad.text, inner) from None
         if len(raw) > len(values) + self._tags:
             self._check_unknown(raw)
@@ -115,13 +130,9 @@ class Codec(Generic[M]):
     def to_map(self, message: M) -> dict[str, object]:
         """The message as a map with wire keys; fields that hold their default are left out."""
         out: dict[str, object] = {self.tag[0]: self.tag[1]} if self.tag else {}
-        for field in self.fields:
-            value = getattr(message, field.attribute)
-            if value == field.default and not field.required:
-                continue
-            if type(field.kind) is Nested:
-                value = field.kind.codec.to_map(value)
-            out[field.key] = value
+        for (key, default, nested), value in zip(self._writing, self._values(message), strict=True):
+            if value != default:
+                out[key] = value if nested is None else nested.to_map(value)
         return out
 
 

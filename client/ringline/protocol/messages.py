@@ -1,9 +1,8 @@
 """Every message of the protocol, as a dataclass whose fields say their wire key, kind, meaning and default."""
 
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from ringline.protocol.codec import Codec, Nested, pack, unpack, wire
+from ringline.protocol.codec import Codec, Nested, message, pack, unpack, wire
 from ringline.protocol.errors import BAD_PARAMETER, ProtocolError
 from ringline.protocol.limits import (
     MAX_CURSOR_BYTES,
@@ -38,7 +37,7 @@ _REQUEST_ID: Final = Bin(REQUEST_ID_BYTES, exact=True)
 # Requests: what a device publishes on its user's req topic.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Request:
     """What every request carries."""
 
@@ -48,14 +47,14 @@ class Request:
     dev: str = wire("dev", Id(), "The device that asks.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class OnInvitation(Request):
     """What every request about one invitation carries."""
 
     iid: str = wire("iid", Id(), "The invitation. Chosen by the inviter's client, at least 96 random bits.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Invite(OnInvitation):
     """Ring somebody."""
 
@@ -77,14 +76,14 @@ class Invite(OnInvitation):
     online_only: bool = wire("online_only", Flag(), "Only devices online now; nothing is synced.", default=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Ringing(OnInvitation):
     """Tell the inviter that this device really alerts its user now. Never answered, never repeated."""
 
     op = "ringing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Accept(OnInvitation):
     """Accept for this user."""
 
@@ -93,7 +92,7 @@ class Accept(OnInvitation):
     data: bytes = wire("data", _DATA, "The application's.", default=b"")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Reject(OnInvitation):
     """Reject for this user."""
 
@@ -104,7 +103,7 @@ class Reject(OnInvitation):
     text: str = wire("text", _TEXT, "Free text beside the reason.", default="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Cancel(OnInvitation):
     """Take back the invitation, or some invitees of it."""
 
@@ -116,7 +115,7 @@ class Cancel(OnInvitation):
     text: str = wire("text", _TEXT, "Free text beside the reason.", default="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Modify(OnInvitation):
     """Replace the invitation's data."""
 
@@ -125,14 +124,14 @@ class Modify(OnInvitation):
     data: bytes = wire("data", _DATA, "The new data.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Get(OnInvitation):
     """Ask for the present state of one invitation."""
 
     op = "get"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Sync(Request):
     """Ask for what this device has not heard."""
 
@@ -207,7 +206,7 @@ def encode_request(request: Request) -> bytes:
 # Events: what the extension publishes on evt topics, as an array of maps.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Event:
     """What every event carries."""
 
@@ -223,7 +222,7 @@ class Event:
     end: str | None = wire("end", Text(16), "The outcome; present where this ends the invitation.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Invited(Event):
     """A new invitation; `by` is the inviter."""
 
@@ -242,14 +241,14 @@ class Invited(Event):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class NowRinging(Event):
     """A device of the invitee `by` alerts its user. Not part of the log: no n, p or ts."""
 
     ev = "ringing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Accepted(Event):
     """The invitee `by` accepted on device `dev`."""
 
@@ -258,7 +257,7 @@ class Accepted(Event):
     data: bytes = wire("data", _DATA, "The application's.", default=b"")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Rejected(Event):
     """The invitee `by` rejected on device `dev`."""
 
@@ -269,21 +268,21 @@ class Rejected(Event):
     text: str = wire("text", _TEXT, "Free text beside the reason.", default="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Settling(Event):
     """An event that settles several invitees at once."""
 
     out: tuple[str, ...] = wire("out", _USERS, "The invitees it settles.", default=())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Taken(Settling):
     """Enough accepted, `by` was the last of them: the others need not answer any more."""
 
     ev = "taken"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Cancelled(Settling):
     """The inviter took it back for those in `out`."""
 
@@ -294,7 +293,7 @@ class Cancelled(Settling):
     text: str = wire("text", _TEXT, "Free text beside the reason.", default="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Modified(Event):
     """The invitation's data was replaced."""
 
@@ -303,28 +302,28 @@ class Modified(Event):
     data: bytes = wire("data", _DATA, "The new data.", default=b"")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class TimedOut(Settling):
     """The deadline passed with those in `out` still pending."""
 
     ev = "timed_out"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Expired(Settling):
     """An invitation without a deadline reached the quiet limit."""
 
     ev = "expired"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Offline(Settling):
     """An online_only invitation found nobody online."""
 
     ev = "offline"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Ended(Event):
     """The bare end, for a party whom the ending event does not concern."""
 
@@ -391,7 +390,7 @@ def join_events(packed: list[bytes]) -> bytes:
 # Answers: what the extension publishes on a device's own topic.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class State:
     """An invitation's present state, for a party of it."""
 
@@ -407,7 +406,7 @@ class State:
     end: str | None = wire("end", Text(16), "The outcome; present where it is over.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Refusal:
     """Why a request was refused."""
 
@@ -418,7 +417,7 @@ class Refusal:
     state: State | None = wire("state", Nested(Codec(State)), "The present state, to parties.", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@message
 class Answer:
     """The answer to one request: a refusal, or a result."""
 
