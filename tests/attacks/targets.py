@@ -133,7 +133,7 @@ class Ours:
         """Let the system take little of what the broker sends and nobody reads."""
         for device in list(self.broker._devices):
             if isinstance(device.link, StreamLink):
-                raw = device.link._writer.get_extra_info("socket")
+                raw = device.link._transport.get_extra_info("socket")
                 self.loop.call(partial(raw.setsockopt, socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096))
 
     def settle_all(self) -> None:

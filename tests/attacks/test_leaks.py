@@ -14,7 +14,7 @@ from tests.attacks.targets import SLOW, TOPICS, Ours
 
 ROUNDS = 1_000
 BOB = TOPICS.events("bob")
-KEPT = (Device, Session, StreamLink, WebSocketLink, asyncio.StreamWriter)
+KEPT = (Device, Session, StreamLink, WebSocketLink)
 
 
 def _round(ours: Ours, number: int, ports: dict[str, int]) -> None:

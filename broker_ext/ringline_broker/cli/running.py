@@ -15,7 +15,7 @@ from ringline_broker.cli.config import ServeOptions
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import start_logging
 from ringline_broker.cli.options import flag
-from ringline_broker.server import Server, ServerConfig
+from ringline_broker.server import Server, ServerConfig, calm_collector
 from ringline_broker.service.ports import StoreInUse
 from ringline_broker.settings import Settings
 
@@ -38,6 +38,7 @@ def run(options: ServeOptions, settings: Settings) -> None:
     config = ServerConfig(
         listeners=listeners, store=store, durability=options.durability, users=options.users, settings=settings
     )
+    calm_collector()
     try:
         with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
             runner.run(_serve(Server(config), options, settings))

@@ -58,8 +58,8 @@ class Held(NamedTuple):
 class Store(Protocol):
     """Keeps invitations. Compare-and-swap by version is its heart; it decides nothing else.
 
-    Every method raises StoreUnavailable where the store cannot be reached or cannot write. Time is the store's: it
-    goes on evenly whatever is done to the machine's clock, and never back.
+    Every method raises StoreUnavailable where the store cannot be reached or cannot write, and after `close`. Time is
+    the store's: it goes on evenly whatever is done to the machine's clock, and never back.
     """
 
     def now(self) -> int:
@@ -78,7 +78,9 @@ class Store(Protocol):
         ...
 
     async def claim_due(self, lease_ms: int, limit: int) -> list[str]:
-        """The ids of invitations that are due, each pushed out by one lease so that nobody else acts meanwhile."""
+        """The ids of invitations that are due, each pushed out by one lease so that nobody else acts meanwhile;
+        the earliest first, of those due at once the lowest id.
+        """
         ...
 
     async def next_due(self) -> int | None:
@@ -100,11 +102,11 @@ class Store(Protocol):
         ...
 
     async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
-        """How many open invitations each user is the inviter of."""
+        """How many open invitations each user is the inviter of; users with none may be left out."""
         ...
 
     async def purge(self, before_ms: int, limit: int) -> int:
-        """Forget invitations that ended before; returns how many."""
+        """Forget invitations that ended before, those that ended first before others; returns how many."""
         ...
 
     async def close(self) -> None:

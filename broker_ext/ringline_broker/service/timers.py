@@ -53,9 +53,8 @@ class Timers:
         claimed = await self._store.claim_due(self._lease_ms, _CLAIM_AT_ONCE)
         for iid in claimed:
             self._fire(Deadline(iid))
-        if len(claimed) == _CLAIM_AT_ONCE:
+        if len(claimed) == _CLAIM_AT_ONCE or await self._purge():
             return
-        await self._purge()
         self._until = self._store.now() + self._lease_ms
         due = await self._store.next_due()
         now = self._store.now()
@@ -67,10 +66,13 @@ class Timers:
             await self._clock.wait(self._sooner, ms)
         self._sooner.clear()
 
-    async def _purge(self) -> None:
+    async def _purge(self) -> bool:
+        """Forget what is old; whether there is more of it, which must not wait: a busy server would never catch up."""
         now = self._store.now()
         if now < self._purge_at:
-            return
+            return False
         purged = await self._store.purge(now - self._retention_ms, _PURGE_AT_ONCE)
-        if purged < _PURGE_AT_ONCE:
-            self._purge_at = now + _PURGE_EVERY_MS
+        if purged == _PURGE_AT_ONCE:
+            return True
+        self._purge_at = now + _PURGE_EVERY_MS
+        return False

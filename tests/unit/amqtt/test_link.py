@@ -2,17 +2,40 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvloop
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from ringline_broker.bindings.amqtt.link import Link, StreamLink, WebSocketLink
+from ringline_broker.bindings.amqtt.link import READ_AT_ONCE, Link, StreamLink, WebSocketLink
 
 BOUND_S = 10.0
+
+
+class Near:
+    """Who takes what a link brings."""
+
+    def __init__(self, link: Link) -> None:
+        self._came: asyncio.Queue[bytes] = asyncio.Queue()
+        link.start(self)
+
+    def received(self, data: bytes) -> None:
+        self._came.put_nowait(data)
+
+    def ended(self) -> None:
+        self._came.put_nowait(b"")
+
+    async def next(self) -> bytes:
+        """What came, or nothing at the end."""
+        return await asyncio.wait_for(self._came.get(), BOUND_S)
+
+    @property
+    def has_some(self) -> bool:
+        return not self._came.empty()
 
 
 class Far:
@@ -37,12 +60,10 @@ class Far:
 async def stream() -> AsyncGenerator[tuple[Link, Far]]:
     made: asyncio.Queue[StreamLink] = asyncio.Queue()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = StreamLink(reader, writer)
-        made.put_nowait(link)
-        await link.closed()
+    buffer = memoryview(bytearray(READ_AT_ONCE))
+    loop = asyncio.get_running_loop()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+    async with await loop.create_server(lambda: StreamLink(made.put_nowait, buffer), "127.0.0.1", 0) as server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         link = await made.get()
 
@@ -94,25 +115,39 @@ async def websocket() -> AsyncGenerator[tuple[Link, Far]]:
 
 both = pytest.mark.parametrize("kind", [stream, websocket])
 Kind = Callable[[], Any]
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run on either loop: a server has uvloop's where it is installed."""
+
+    def run_on_loop(main: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            runner.run(main)
+
+    return run_on_loop
 
 
 @both
-def test_bytes_go_both_ways(kind: Kind) -> None:
+def test_bytes_go_both_ways(kind: Kind, run: Run) -> None:
     async def main() -> None:
         async with kind() as (link, far):
             assert link.peer.startswith("127.0.0.1:")
             link.write(b"there")
             assert await far.receive() == b"there"
+            near = Near(link)
             far.send(b"back")
-            assert await link.read() == b"back"
+            assert await near.next() == b"back"
 
-    asyncio.run(main())
+    run(main())
 
 
 @both
-def test_the_end_comes_after_what_was_written(kind: Kind) -> None:
+def test_the_end_comes_after_what_was_written(kind: Kind, run: Run) -> None:
     async def main() -> None:
         async with kind() as (link, far):
+            near = Near(link)
             for n in range(100):
                 link.write(b"%02d" % n)
             link.close()
@@ -120,29 +155,30 @@ def test_the_end_comes_after_what_was_written(kind: Kind) -> None:
             link.write(b"never")
             assert await far.rest() == b"".join(b"%02d" % n for n in range(100))
             await asyncio.wait_for(link.closed(), BOUND_S)
-            assert await link.read() == b""
+            assert await near.next() == b""
 
-    asyncio.run(main())
+    run(main())
 
 
 @both
-def test_an_abort_waits_for_nothing(kind: Kind) -> None:
+def test_an_abort_waits_for_nothing(kind: Kind, run: Run) -> None:
     async def main() -> None:
         async with kind() as (link, _):
+            near = Near(link)
             for _n in range(100):
                 link.write(bytes(100_000))
             link.close()
             link.abort()
             link.abort()
             await asyncio.wait_for(link.closed(), BOUND_S)
-            assert await link.read() == b""
+            assert await near.next() == b""
             link.write(b"never")
 
-    asyncio.run(main())
+    run(main())
 
 
 @both
-def test_what_nobody_reads_is_counted(kind: Kind) -> None:
+def test_what_nobody_reads_is_counted(kind: Kind, run: Run) -> None:
     async def main() -> None:
         async with kind() as (link, far):
             assert link.waiting == 0
@@ -154,29 +190,74 @@ def test_what_nobody_reads_is_counted(kind: Kind) -> None:
                 left -= len(await far.receive())
             assert link.waiting == 0
 
-    asyncio.run(main())
+    run(main())
 
 
 @both
-def test_a_vanished_other_end_is_the_end(kind: Kind) -> None:
+def test_a_vanished_other_end_is_the_end(kind: Kind, run: Run) -> None:
     async def main() -> None:
         async with kind() as (link, far):
+            near = Near(link)
             link.write(bytes(1_000_000))
             far.cut()
-            assert await asyncio.wait_for(link.read(), BOUND_S) == b""
+            assert await near.next() == b""
             link.write(b"never")
             link.close()
             await asyncio.wait_for(link.closed(), BOUND_S)
 
-    asyncio.run(main())
+    run(main())
 
 
-def test_small_packets_leave_at_once_and_the_system_looks_after_the_silent() -> None:
+@both
+def test_what_comes_waits_while_paused(kind: Kind, run: Run) -> None:
+    async def main() -> None:
+        async with kind() as (link, far):
+            near = Near(link)
+            link.pause()
+            link.pause()
+            for n in range(10):
+                far.send(b"%d" % n)
+            link.write(b"a whole way and back")
+            await far.receive()
+            assert not near.has_some
+            link.resume()
+            link.resume()
+            came = b""
+            while len(came) < 10:
+                came += await near.next()
+            assert came == b"0123456789"
+
+    run(main())
+
+
+@both
+def test_what_comes_before_anybody_takes_it_is_kept(kind: Kind, run: Run) -> None:
+    async def main() -> None:
+        async with kind() as (link, far):
+            far.send(b"early")
+            link.write(b"a whole way and back")
+            await far.receive()
+            assert await Near(link).next() == b"early"
+
+    run(main())
+
+
+def test_an_end_before_anybody_takes_anything_is_told(run: Run) -> None:
+    async def main() -> None:
+        async with stream() as (link, far):
+            far.cut()
+            await asyncio.wait_for(link.closed(), BOUND_S)
+            assert await Near(link).next() == b""
+
+    run(main())
+
+
+def test_small_packets_leave_at_once_and_the_system_looks_after_the_silent(run: Run) -> None:
     async def main() -> None:
         async with stream() as (link, _):
             assert isinstance(link, StreamLink)
-            raw = link._writer.get_extra_info("socket")
+            raw = link._transport.get_extra_info("socket")
             assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
-    asyncio.run(main())
+    run(main())

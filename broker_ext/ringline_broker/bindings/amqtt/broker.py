@@ -69,6 +69,7 @@ class HardenedBroker(Broker):
         self._gate = gate
         self._bounds = bounds
         self._devices: dict[Device, asyncio.Task[Any]] = {}
+        self._serving: set[asyncio.Task[None]] = set()
         self._audience: dict[str, dict[Device, int]] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -143,14 +144,14 @@ class HardenedBroker(Broker):
         if listener_type is ListenerType.WS:
             on_websocket = partial(self.ws_connected, listener_name=listener_name)
             return await listen_websocket(on_websocket, address, port, ssl_context, self._bounds)
-        on_stream = partial(self.stream_connected, listener_name=listener_name)
+        on_stream = partial(self._stream_connected, listener_name=listener_name)
         return await listen(on_stream, address, port, ssl_context, self._bounds)
 
-    async def stream_connected(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
-    ) -> None:
-        """Serve a TCP or TLS connection."""
-        await self._serve(StreamLink(reader, writer), listener_name)
+    def _stream_connected(self, link: StreamLink, listener_name: str) -> None:
+        """Serve a TCP or TLS connection, in a task of its own."""
+        task = asyncio.create_task(self._serve(link, listener_name))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def ws_connected(self, websocket: websockets.asyncio.server.ServerConnection, listener_name: str) -> None:
         """Serve a WebSocket connection."""

@@ -94,9 +94,11 @@ class Device(BrokerProtocolHandler):
         self.link = link
         self._bounds = bounds
         self._packets = PacketReader(bounds.packet_bytes)
-        self._receipts = Receipts(self._write)
-        self._has_room = asyncio.Event()
-        self._has_room.set()
+        self._receipts = Receipts(self._write, self._look_for_room)
+        self._has_room = True
+        self._is_busy = False
+        self._is_reading = True
+        self._for_task: asyncio.Queue[Packet | Exception | None] = asyncio.Queue()
         self._unacknowledged: set[int] = set()
         self._last_id = 0
         self._closed_at: float | None = None
@@ -127,7 +129,7 @@ class Device(BrokerProtocolHandler):
             return now - self._closed_at > self._bounds.close_s
         if not self.user:
             return now - self._began > self._bounds.connect_s
-        if not self._has_room.is_set():  # then it is us who do not listen
+        if not self._has_room:  # then it is us who do not listen
             return now - self._heard > self._bounds.packet_s
         if self._packets.is_inside and now - self._packet_began > self._bounds.packet_s:
             return True
@@ -140,12 +142,9 @@ class Device(BrokerProtocolHandler):
             Malformed: it is no CONNECT.
             ConnectRefused: it is one this broker cannot take.
         """
-        while data := await self.link.read():
-            if not self._packets.is_inside and data[0] != PacketType.CONNECT << 4:
-                raise Malformed("the first packet is no CONNECT (section 3.1.0)")
-            for packet in self._packets.feed(data):
-                return mqtt311.read_connect(packet)
-        return None
+        self.link.start(self)
+        packet = await self._next_for_task()
+        return None if packet is None else mqtt311.read_connect(packet)
 
     def admit(self, session: Session, user: str, keep_alive_s: int, request_topic: str) -> None:
         """The device is who it says: from here on its packets count."""
@@ -157,27 +156,77 @@ class Device(BrokerProtocolHandler):
         self._write(mqtt311.connack(mqtt311.ACCEPTED))
 
     async def serve(self) -> None:
-        """Work through its packets until the connection ends.
+        """Do what its packets ask for that takes a while, until the connection ends; the rest is done as it comes.
 
         Raises:
             Malformed: it broke the protocol.
         """
-        going_on = await self._work_through(b"")
-        while going_on and (data := await self.link.read()):
-            self._heard = time.monotonic()
-            going_on = await self._work_through(data) and self._reads_answers()
-            await self._has_room.wait()
+        self._go_on()
+        while (packet := await self._next_for_task()) is not None and packet.kind != PacketType.DISCONNECT:
+            packet_id, filters = mqtt311.read_subscribe(packet)
+            codes = [await self._owner.subscribe(self, topic_filter, qos) for topic_filter, qos in filters]
+            self._write(mqtt311.suback(packet_id, codes))
+            self._go_on()
 
-    async def _work_through(self, data: bytes) -> bool:
+    # What the link brings.
+
+    def received(self, data: bytes) -> None:
+        """Work through bytes at once, as far as no packet among them takes a while."""
+        self._heard = time.monotonic()
+        if self._is_busy:
+            self._packets.keep(data)
+        else:
+            self._work_through(data)
+
+    def ended(self) -> None:
+        """Have the task end."""
+        self._for_task.put_nowait(None)
+
+    def _work_through(self, data: bytes) -> None:
         if not self._packets.is_inside:
             self._packet_began = self._heard
-        for packet in self._packets.feed(data):
-            self._packet_began = self._heard
-            if self.is_closed or not await self._work(packet):
-                return False
-        return not self.is_closed
+        try:
+            if not self.user and not self._packets.is_inside and data[0] != PacketType.CONNECT << 4:
+                raise Malformed("the first packet is no CONNECT (section 3.1.0)")
+            for packet in self._packets.feed(data):
+                self._packet_began = self._heard
+                if self.is_closed:
+                    return
+                if not (self.user and self._work(packet)):
+                    self._hand_over(packet)
+                    return
+        except Exception as failed:  # noqa: BLE001 - the task raises it
+            self._hand_over(failed)
+        self._reads_answers()
 
-    async def _work(self, packet: Packet) -> bool:
+    def _hand_over(self, what: Packet | Exception) -> None:
+        """Leave a packet to the task, and touch none after it before that is done."""
+        self._is_busy = True
+        self._for_task.put_nowait(what)
+        self._set_reading()
+
+    async def _next_for_task(self) -> Packet | None:
+        what = await self._for_task.get()
+        if isinstance(what, Exception):
+            raise what
+        return what
+
+    def _go_on(self) -> None:
+        self._is_busy = False
+        self._work_through(b"")
+        self._set_reading()
+
+    def _set_reading(self) -> None:
+        wanted = self._has_room and not self._is_busy
+        if wanted != self._is_reading and not self.is_closed:
+            self._is_reading = wanted
+            if wanted:
+                self.link.resume()
+            else:
+                self.link.pause()
+
+    def _work(self, packet: Packet) -> bool:
+        """Whether it could be done at once."""
         mqtt311.check_flags(packet)
         match packet.kind:
             case PacketType.PUBLISH:
@@ -186,16 +235,12 @@ class Device(BrokerProtocolHandler):
                 self._unacknowledged.discard(mqtt311.read_puback(packet))
             case PacketType.PINGREQ:
                 self._write(mqtt311.PINGRESP)
-            case PacketType.SUBSCRIBE:
-                packet_id, filters = mqtt311.read_subscribe(packet)
-                codes = [await self._owner.subscribe(self, topic_filter, qos) for topic_filter, qos in filters]
-                self._write(mqtt311.suback(packet_id, codes))
             case PacketType.UNSUBSCRIBE:
                 packet_id, names = mqtt311.read_unsubscribe(packet)
                 for name in names:
                     self._owner.unsubscribe(self, name)
                 self._write(mqtt311.unsuback(packet_id))
-            case PacketType.DISCONNECT:
+            case PacketType.SUBSCRIBE | PacketType.DISCONNECT:
                 return False
             case _:
                 raise Malformed(f"a second CONNECT, or packet type {packet.kind}")
@@ -203,24 +248,23 @@ class Device(BrokerProtocolHandler):
 
     def _take(self, message: Publish) -> None:
         settle = self._receipts.take(message.packet_id)
-
-        def settled() -> None:
-            settle()
-            if len(self._receipts) < self._bounds.unsettled:
-                self._has_room.set()
-
         if len(self._receipts) >= self._bounds.unsettled:
-            self._has_room.clear()
-        self._owner.published(self, message, settled)
+            self._has_room = False
+            self._set_reading()
+        self._owner.published(self, message, settle)
+
+    def _look_for_room(self) -> None:
+        if not self._has_room and len(self._receipts) < self._bounds.unsettled:
+            self._has_room = True
+            self._set_reading()
 
     def _write(self, data: bytes) -> None:
         if not self.is_closed:
             self.link.write(data)
 
-    def _reads_answers(self) -> bool:
-        if self.link.waiting > self._bounds.waiting_bytes:
+    def _reads_answers(self) -> None:
+        if not self.is_closed and self.link.waiting > self._bounds.waiting_bytes:
             self._fall_behind()
-        return not self.is_closed
 
     def _fall_behind(self) -> None:
         log.warning("device of user %s at %s does not keep up: disconnected", self.user, self.link.peer)
@@ -270,7 +314,6 @@ class Device(BrokerProtocolHandler):
 
     def _end(self) -> None:
         self._closed_at = self._closed_at or time.monotonic()
-        self._has_room.set()
 
     # What aMQTT itself calls.
 

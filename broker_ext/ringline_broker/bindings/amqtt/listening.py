@@ -5,6 +5,7 @@ import logging
 import os
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from websockets.asyncio.server import ServerConnection
 
 from ringline.protocol.errors import RinglineError
 from ringline_broker.bindings.amqtt.device import Bounds
-from ringline_broker.bindings.amqtt.link import READ_AT_ONCE
+from ringline_broker.bindings.amqtt.link import READ_AT_ONCE, StreamLink
 
 _BACKLOG: Final = 1_024
 
@@ -22,7 +23,7 @@ _BACKLOG: Final = 1_024
 _quiet = logging.getLogger(f"{__name__}.websockets")
 _quiet.setLevel(logging.CRITICAL)
 
-OnStream = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+OnStream = Callable[[StreamLink], None]
 OnWebSocket = Callable[[ServerConnection], Awaitable[None]]
 
 
@@ -57,8 +58,11 @@ async def listen(
     Raises:
         CannotListen: the address cannot be had.
     """
+    buffer = memoryview(bytearray(READ_AT_ONCE))
+    loop = asyncio.get_running_loop()
     try:
-        return await asyncio.start_server(on_connection, address, port, limit=READ_AT_ONCE, **_common(tls, bounds))
+        make = partial(StreamLink, on_connection, buffer)
+        return await loop.create_server(make, address, port, **_common(tls, bounds))
     except OSError as failed:
         raise CannotListen(f"cannot listen on {address}:{port}: {_reason(failed)}") from failed
 

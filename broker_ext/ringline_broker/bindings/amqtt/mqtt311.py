@@ -87,6 +87,10 @@ class PacketReader:
         """Whether a packet has begun and not ended."""
         return bool(self._buffer)
 
+    def keep(self, data: bytes) -> None:
+        """Take bytes, and give their packets with the next call of `feed`."""
+        self._buffer += data
+
     def feed(self, data: bytes) -> Iterator[Packet]:
         """Take bytes, give the packets they complete.
 
@@ -98,8 +102,7 @@ class PacketReader:
         at = 0
         try:
             while (header := self._header(at)) is not None:
-                start, length = header
-                end = start + length
+                start, end = header
                 if end > len(buffer):
                     break
                 first = buffer[at]
@@ -109,19 +112,20 @@ class PacketReader:
             del buffer[:at]
 
     def _header(self, at: int) -> tuple[int, int] | None:
-        """Where the body starts and how long it is, or None where the header is not all there."""
+        """Where the body starts and ends, or None where the header is not all there."""
         buffer = self._buffer
+        size = len(buffer)
         length = 0
         for i in range(_MAX_LENGTH_BYTES):
             place = at + 1 + i
-            if place >= len(buffer):
+            if place >= size:
                 return None
             byte = buffer[place]
             length |= (byte & 0x7F) << (7 * i)
             if byte < 0x80:  # noqa: PLR2004 - the continuation bit
                 if length > self._limit:
                     raise Malformed(f"a packet of {length} bytes; the limit is {self._limit}")
-                return place + 1, length
+                return place + 1, place + 1 + length
         raise Malformed("a length of more than four bytes")
 
 
@@ -275,9 +279,11 @@ def read_publish(packet: Packet) -> Publish:
 
 def read_puback(packet: Packet) -> int:
     """The packet id of a PUBACK."""
-    body = _Body(packet)
-    packet_id = body.packet_id()
-    body.finish()
+    if len(packet.body) != 2:  # noqa: PLR2004 - the packet id and nothing else (section 3.4)
+        raise Malformed("a PUBACK that is not a packet id")
+    packet_id = int.from_bytes(packet.body, "big")
+    if packet_id == 0:
+        raise Malformed("packet id 0 (section 2.3.1)")
     return packet_id
 
 

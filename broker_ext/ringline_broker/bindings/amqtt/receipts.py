@@ -19,10 +19,12 @@ class Receipts:
 
     Args:
         write: sends PUBACKs.
+        settled: told whenever something was settled.
     """
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], None], settled: Callable[[], None] = lambda: None) -> None:
         self._write = write
+        self._settled = settled
         self._waiting: deque[_Receipt] = deque()
 
     def __len__(self) -> int:
@@ -40,6 +42,7 @@ class Receipts:
         def settle() -> None:
             receipt.is_settled = True
             self._flush()
+            self._settled()
 
         return settle
 
