@@ -286,17 +286,12 @@ def damage(path: Path, page: int, pages: int) -> None:
         file.write(b"\xa5" * pages * 4_096)
 
 
-def test_damage_is_told(run: Run, sqlite: Place) -> None:
+def test_damage_is_told_when_the_file_is_opened(run: Run, sqlite: Place) -> None:
     iids = [f"i{at:03}" for at in range(100)]
     store = sqlite.open_sqlite()
     assert all(run(store.commit([first(rung(iid, data=b"x" * 2_000)) for iid in iids])))
     run(store.close())
     damage(sqlite.path, 20, 60)
-    store = sqlite.open_sqlite()
-    with pytest.raises(StoreUnavailable, match="the store failed: database disk image is malformed"):
-        run(store.load(iids))
-    run(store.close())
-    damage(sqlite.path, 1, 80)
     with pytest.raises(StoreUnavailable, match=r"cannot open .*ringline.sqlite: database disk image is malformed"):
         sqlite.open_sqlite()
 
@@ -319,6 +314,8 @@ def test_a_record_that_cannot_be_read_is_told_and_stops_no_other(
     store = sqlite.open_sqlite()
     assert all(run(store.commit([first(rung("i1")), first(rung("i2"))])))
     run(store._thread.run(lambda db: db.execute("UPDATE invitation SET body = ? WHERE iid = 'i1'", (body,)).rowcount))
+    run(store.close())
+    store = sqlite.open_sqlite()  # one that remembers nothing
     with pytest.raises(StoreUnavailable, match=words):
         run(store.load(["i1"]))
     assert set(run(store.load(["i2"]))) == {"i2"}
@@ -443,7 +440,6 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(run: Run, path: Path, newer
         ("next", "invitation_due"),
         ("unmarked", "invitation_unmarked"),
         ("of_user", "PRIMARY KEY (user=? AND iid>?)"),
-        ("counts", "invitation_open (inviter=?)"),
         ("purge", "invitation_ended (ended<?)"),
     ],
 )
@@ -456,7 +452,6 @@ def test_every_question_has_its_index(run: Run, sqlite: Place, call: str, index:
         "next": store.next_due,
         "unmarked": lambda: store.unmarked(1),
         "of_user": lambda: store.of_user("ann", 0, "", 1),
-        "counts": lambda: store.open_counts(["ann"]),
         "purge": lambda: store.purge(1, 1),
     }
     run(calls[call]())

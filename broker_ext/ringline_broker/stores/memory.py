@@ -1,6 +1,6 @@
 """The reference model: a store in memory, which the others must agree with. Nothing survives the process."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ringline_broker.engine.model import Invitation
@@ -17,6 +17,7 @@ class MemoryStore:
         self._marks: dict[str, int] = {}
         self._due: dict[str, int] = {}
         self._iids_of: dict[str, set[str]] = defaultdict(set)
+        self._open: dict[str, set[str]] = defaultdict(set)
         self._closed = False
 
     def now(self) -> int:
@@ -46,6 +47,10 @@ class MemoryStore:
                 self._iids_of[user].add(iid)
         self._invitations[iid] = invitation
         self._marks.setdefault(iid, 0)
+        if invitation.ended is None:
+            self._open[invitation.inviter].add(iid)
+        else:
+            self._open[invitation.inviter].discard(iid)
         if invitation.due is None:
             self._due.pop(iid, None)
         else:
@@ -93,7 +98,7 @@ class MemoryStore:
     async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
         """How many open invitations each user is the inviter of."""
         self._check_open()
-        return Counter(i.inviter for i in self._having(users) if i.ended is None and i.inviter in users)
+        return {user: len(self._open[user]) for user in users if self._open.get(user)}
 
     async def purge(self, before_ms: int, limit: int) -> int:
         """Forget what ended before, the oldest first."""

@@ -14,6 +14,7 @@ from ringline_broker.service.clock import SteadyTime
 from ringline_broker.service.ports import Change, Clock, Held, Mark, StoreUnavailable
 from ringline_broker.stores import migrate
 from ringline_broker.stores.lock import FileLock
+from ringline_broker.stores.recent import OpenCounts, Recent, makes
 from ringline_broker.stores.record import decode, encode, parties
 from ringline_broker.stores.writer import WriterThread
 
@@ -33,6 +34,7 @@ _OF_USER: Final = (
     "AND (i.ended IS NULL OR i.ended > ?) ORDER BY p.iid LIMIT ?"
 )
 _OLD: Final = "SELECT id, iid, body FROM invitation WHERE ended < ? ORDER BY ended LIMIT ?"
+_OPEN: Final = "SELECT inviter, count(*) FROM invitation WHERE ended IS NULL GROUP BY inviter"
 _FOREVER: Final = 2**62
 _CACHE_KIB: Final = 65_536
 """Pages kept in memory, as far as there are so many; a busy server's index pages fit."""
@@ -61,10 +63,12 @@ class SqliteStore:
             raise StoreUnavailable(f"cannot make {path.parent}: {failed.strerror}") from failed
         self._lock = FileLock(path)
         try:
-            db, newest = _open(path, durability)
+            db, newest, counts = _open(path, durability)
         except BaseException:
             self._lock.release()
             raise
+        self._recent = Recent()
+        self._open = OpenCounts(counts)
         self._thread = WriterThread(db)
         self._time = SteadyTime(clock, newest)
         self._marks: dict[str, list[Mark]] = {}
@@ -76,14 +80,18 @@ class SqliteStore:
 
     async def load(self, iids: Collection[str]) -> dict[str, Held]:
         """The invitations that exist, by id."""
+        self._check_open()
+        found = self._recent.get(iids)
+        others = [iid for iid in iids if iid not in found]
 
         def read(db: sqlite3.Connection) -> list[tuple[bytes, int]]:
             one = "SELECT body, mark FROM invitation WHERE iid = ?"
-            rows = (db.execute(one, (iid,)).fetchone() for iid in iids)
+            rows = (db.execute(one, (iid,)).fetchone() for iid in others)
             return [row for row in rows if row is not None]
 
-        rows = await self._thread.run(read)
-        return {held.invitation.iid: held for held in map(self._held, rows)}
+        if others:
+            found |= {held.invitation.iid: held for held in map(self._held, await self._thread.run(read))}
+        return found
 
     async def commit(self, changes: Sequence[Change]) -> list[bool]:
         """Write new versions where the expected one stands."""
@@ -92,11 +100,18 @@ class SqliteStore:
         def write(db: sqlite3.Connection) -> list[bool]:
             db.execute("UPDATE clock SET ms = ?", (now,))
             written = [_write(db, change) for change in changes]
-            made = [change.invitation for change, done in zip(changes, written, strict=True) if done and _makes(change)]
+            made = [change.invitation for change, done in zip(changes, written, strict=True) if done and makes(change)]
             db.executemany(_PARTY, [(user, one.iid) for one in made for user in one.parties])
             return written
 
-        return await self._thread.run(self._with_marks(write))
+        try:
+            written = await self._thread.run(self._with_marks(write))
+        except BaseException:  # cancelled, it may have been written all the same
+            self._recent.forget([change.invitation.iid for change in changes])
+            raise
+        self._recent.committed(changes, written)
+        self._open.committed(changes, written)
+        return written
 
     async def claim_due(self, lease_ms: int, limit: int) -> list[str]:
         """Claim what is due."""
@@ -117,8 +132,8 @@ class SqliteStore:
 
     async def mark(self, marks: Sequence[Mark]) -> None:
         """Remember marks; they are written with the next commit, since a mark may lag and costs no transaction so."""
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
+        self._check_open()
+        self._recent.marked(marks)
         for mark in marks:
             self._marks.setdefault(mark.iid, []).append(mark)
 
@@ -136,27 +151,27 @@ class SqliteStore:
 
     async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
         """How many open invitations each user is the inviter of."""
-        sql = "SELECT count(*) FROM invitation WHERE inviter = ? AND ended IS NULL"
-
-        def read(db: sqlite3.Connection) -> dict[str, int]:
-            return {user: db.execute(sql, (user,)).fetchone()[0] for user in users}
-
-        return await self._thread.run(read)
+        self._check_open()
+        return self._open.of(users)
 
     async def purge(self, before_ms: int, limit: int) -> int:
         """Forget what ended before."""
 
-        def forget(db: sqlite3.Connection) -> int:
+        def forget(db: sqlite3.Connection) -> list[str]:
             old: list[tuple[int]] = []
+            iids: list[str] = []
             told: list[tuple[str, str]] = []
             for row, iid, body in db.execute(_OLD, (before_ms, limit)):
                 old.append((row,))
+                iids.append(iid)
                 told.extend((user, iid) for user in parties(body))
             db.executemany("DELETE FROM invitation WHERE id = ?", old)
             db.executemany("DELETE FROM party WHERE user = ? AND iid = ?", told)
-            return len(old)
+            return iids
 
-        return await self._thread.run(forget)
+        gone = await self._thread.run(forget)
+        self._recent.forget(gone)
+        return len(gone)
 
     async def close(self) -> None:
         """Write the last marks and let go of the file."""
@@ -166,6 +181,10 @@ class SqliteStore:
                 await self._thread.run(self._with_marks(lambda _: None))
         await self._thread.stop()
         self._lock.release()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
 
     def _held(self, row: tuple[bytes, int]) -> Held:
         invitation = decode(row[0])
@@ -188,8 +207,8 @@ class SqliteStore:
         return both
 
 
-def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int]:
-    """A connection, with the schema up to date, and the time of the newest commit."""
+def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int, dict[str, int]]:
+    """A connection, with the schema up to date; the time of the newest commit; how many each user has open."""
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as failed:
@@ -203,12 +222,13 @@ def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int]:
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         migrate.apply(db)
         (newest,) = db.execute("SELECT ms FROM clock").fetchone()
+        counts: dict[str, int] = dict(db.execute(_OPEN))
     except BaseException as failed:
         db.close()
         if isinstance(failed, sqlite3.Error):
             raise StoreUnavailable(f"cannot open {path}: {failed}") from failed
         raise
-    return db, newest
+    return db, newest, counts
 
 
 def _write(db: sqlite3.Connection, change: Change) -> bool:
@@ -218,8 +238,3 @@ def _write(db: sqlite3.Connection, change: Change) -> bool:
     else:
         done = db.execute(_INSERT, (i.iid, i.inviter, i.n, i.due, i.ended, encode(i)))
     return done.rowcount == 1
-
-
-def _makes(change: Change) -> bool:
-    """Whether the invitation was made by this change, in an empty place or in that of a tombstone."""
-    return bool(change.invitation.seats) and change.invitation.events[0].n > change.expected

@@ -1,0 +1,2 @@
+-- Open invitations are counted in memory; nothing reads this index any more.
+DROP INDEX invitation_open;
