@@ -126,6 +126,24 @@ def test_an_answer_leaves_only_after_its_commit(run: Run, sqlite: Place) -> None
     run(commit_slowly())
 
 
+def test_a_load_under_way_sees_the_marks_that_move(run: Run, sqlite: Place) -> None:
+    store = sqlite.open_sqlite()
+    holding = Held()
+
+    async def load_meanwhile() -> int:
+        held = asyncio.create_task(store._thread.run(holding))
+        await asyncio.to_thread(holding.begun.wait, WITHIN_S)
+        loading = asyncio.create_task(store.load(["i1", "unknown"]))
+        await turn()
+        await store.mark([Mark("i1", 0, 1)])
+        holding.let_go()
+        await held
+        return (await loading)["i1"].mark
+
+    assert run(store.commit([first(rung("i1"))])) == [True]
+    assert run(load_meanwhile()) == 1
+
+
 def test_marks_cost_no_transaction(run: Run, sqlite: Place) -> None:
     store = sqlite.open_sqlite()
     run(store.commit([first(rung("i1"))]))

@@ -90,7 +90,9 @@ class SqliteStore:
             return [row for row in rows if row is not None]
 
         if others:
-            found |= {held.invitation.iid: held for held in map(self._held, await self._thread.run(read))}
+            rows = await self._thread.run(read)
+            found |= self._recent.get(found)  # marks have moved meanwhile, and nobody else knows of it any more
+            found |= {held.invitation.iid: held for held in map(self._held, rows)}
         return found
 
     async def commit(self, changes: Sequence[Change]) -> list[bool]:
