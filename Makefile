@@ -16,7 +16,7 @@ SOURCES = $(wildcard client broker_ext tests examples benchmarks)
 ARGS :=
 PORT :=
 
-.PHONY: help setup run demo test lint types architecture pytest pins clean
+.PHONY: help setup run demo bench test lint types architecture pytest pins clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -39,6 +39,9 @@ run: $(STAMP)  ## a broker with the extension in it: make run [PORT=1883] [ARGS=
 
 demo: $(STAMP)  ## two users ring each other, in one terminal
 	@exec $(BIN)/python -m examples.demo $(ARGS)
+
+bench: $(STAMP)  ## what a call costs, measured: make bench [ARGS='--full --write']
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 test: lint types architecture pytest  ## everything that CI runs: lint, types, architecture, pytest
 

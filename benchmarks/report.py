@@ -1,0 +1,166 @@
+"""Makes docs/benchmarks.md of a result. Every number on the page comes from there."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import Final
+
+from benchmarks import figures as fig
+from benchmarks.figures import Figure
+from benchmarks.result import Result
+from benchmarks.systems import MOSQUITTO, NAMES, OURS, OURS_IN_MEMORY, STOCK
+
+NOTHING: Final = "-"
+WIDTH: Final = 120
+_RATIOS: Final = ((OURS, STOCK), (OURS_IN_MEMORY, STOCK), (OURS, MOSQUITTO), (STOCK, MOSQUITTO))
+
+
+def page(result: Result) -> str:
+    """The page."""
+    parts = (_head, _method, _calls, _open, _burst, _client, _machine, _servers)
+    return "\n\n".join(part(result) for part in parts) + "\n"
+
+
+def _head(result: Result) -> str:
+    intro = _paragraph(
+        "What a call costs: through Ringline, and as two bare messages through a broker that decides nothing, keeps "
+        f"nothing and times nothing out. Measured on {result.date} in the {result.form.name} form, which took "
+        f"{_duration(result.seconds)}."
+    )
+    if result.form.name == "toy":
+        intro = f"**The toy form: it shows that everything runs, and its figures mean nothing.**\n\n{intro}"
+    return f"""# Benchmarks
+
+<!-- Written by `make bench ARGS=--write` from what it measured; do not edit. -->
+
+{intro}
+
+```sh
+make bench
+make bench ARGS='--full --write'
+```
+
+The first repeats it in the short form; the second in the full form, and rewrites this page. `make bench ARGS=--help`
+tells the rest.
+
+**Only ratios of figures that one run measured side by side compare.** Another machine, another day or a busy neighbour
+changes every figure here. A figure is the median of its rounds, with the least and the greatest in brackets."""
+
+
+def _method(result: Result) -> str:
+    form = result.form
+    rounds = f"Rounds: {form.rounds} of calls, {form.rate_rounds} of latency, {form.open_rounds} with open invitations."
+    runs = f"A run measures {form.calls:,} calls, after {form.warm_up:,} that warm it up and do not count."
+    lines = [
+        *result.notes,
+        "Every run has a fresh server process, and a load generator in a process of its own.",
+        f"A round runs each system once, so that what slows the machine down meets all. {rounds}",
+        f"{form.users:,} users with a device each call one another, {form.outstanding:,} calls outstanding. {runs}",
+        f"Latency is measured apart, at {form.rate:g} calls a second, {form.rate_calls:,} calls a run.",
+        "A call is an invite and an accept without data, QoS 1. It ends when both parties have heard of both.",
+        "A bare call is the same two payloads, peer to peer. It ends when the caller has the accept.",
+        "Devices subscribe to the same two topics everywhere.",
+    ]
+    return f"## How it is measured\n\n{_bullets(lines)}"
+
+
+def _calls(result: Result) -> str:
+    there = [name for name in NAMES if name in result.samples]
+    left_out = [name for name in NAMES if name not in there]
+    missing = f"\n\nNot measured: {'; '.join(left_out)}." if left_out else ""
+    ratios = [
+        (f"{one} : {other}", _ratio(_median(result, one, fig.CPU_US), _median(result, other, fig.CPU_US)))
+        for one, other in _RATIOS
+    ]
+    return (
+        f"## Calls\n\n{_table(result, there, fig.CALLS)}{missing}\n\n{_meanings(fig.CALLS)}\n\n"
+        f"### CPU a call, as ratios\n\n{_rows(['', 'ratio'], ratios)}"
+    )
+
+
+def _open(result: Result) -> str:
+    form = result.form
+    intro = _paragraph(
+        "Ours, with sqlite, holding so many invitations that nobody answers. Every run starts on a copy of what a "
+        "server left that was killed with so many open: for the start as it was left, for the rest with the log of "
+        "sqlite folded in. The files are in the page cache. Calls are measured after as many that warm the server up. "
+        "For the lag, "
+        f"{form.deadlines:,} more come due at random moments over {form.spread_s} s."
+    )
+    few, many = (
+        _median(result, fig.open_subject(count), fig.OPEN_CPU_US) for count in (min(form.open), max(form.open))
+    )
+    subjects = [fig.open_subject(count) for count in form.open]
+    return (
+        f"## Open invitations\n\n{intro}\n\n{_table(result, subjects, fig.OPEN)}\n\n{_meanings(fig.OPEN)}\n\n"
+        f"### Calls among open invitations, as a ratio\n\n"
+        f"{_rows(['', 'ratio'], [('CPU a call, most open : least open', _ratio(many, few))])}"
+    )
+
+
+def _burst(result: Result) -> str:
+    count = result.form.burst
+    note = _meanings(fig.BURST) if count else f"Not measured in the {result.form.name} form."
+    subject = fig.burst_subject(count) if count else NOTHING
+    return f"## All due at once\n\n{_table(result, [subject], fig.BURST)}\n\n{note}"
+
+
+def _client(result: Result) -> str:
+    table = _table(result, [fig.CLIENT_SUBJECT], fig.CLIENT)
+    return f"## The client on a device\n\n{table}\n\n{_meanings(fig.CLIENT)}"
+
+
+def _machine(result: Result) -> str:
+    return f"## The machine\n\n{_rows(['', 'is'], result.machine.items())}"
+
+
+def _servers(result: Result) -> str:
+    systems = [f"**{name}**: {'; '.join(words)}." for name, words in result.settings.items()]
+    return f"## The servers\n\nHow each said that it was set up:\n\n{_bullets(systems)}"
+
+
+def _table(result: Result, subjects: Sequence[str], figures: Iterable[Figure]) -> str:
+    rows = [[figure.title, *(_cell(result, subject, figure) for subject in subjects)] for figure in figures]
+    return _rows(["", *subjects], rows)
+
+
+def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    ruler = ["---", *("---:" for _ in head[1:])]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ruler, *rows))
+
+
+def _cell(result: Result, subject: str, figure: Figure) -> str:
+    samples = result.samples.get(subject, {}).get(figure.key)
+    if not samples:
+        return NOTHING
+    middle, least, most = (figure.text(value) for value in (median(samples), min(samples), max(samples)))
+    return middle if len(samples) == 1 else f"{middle} ({least.removesuffix(f' {figure.unit}')} to {most})"
+
+
+def _meanings(figures: Iterable[Figure]) -> str:
+    """What they mean; figures that mean the same share a line."""
+    titles: dict[str, list[str]] = {}
+    for figure in figures:
+        titles.setdefault(figure.meaning, []).append(f"*{figure.title}*")
+    return _bullets(f"{' and '.join(names)}: {meaning}" for meaning, names in titles.items())
+
+
+def _median(result: Result, subject: str, figure: Figure) -> float:
+    return median(result.samples.get(subject, {}).get(figure.key) or [0.0])
+
+
+def _ratio(one: float, other: float) -> str:
+    return f"{one / other:.2f}" if one and other else NOTHING
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _paragraph(text: str, hanging: str = "") -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False)
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(_paragraph(f"- {line}", "  ") for line in lines)
