@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
+GOOD_FILES = ("good_requests", "good_events", "good_answers", "good_group_requests", "good_group_events")
+"""What has to be understood."""
 
 
 def octets(notation: str) -> bytes:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ringline.protocol.errors import BY_NAME, ProtocolError
+from ringline.protocol.group_messages import GROUP_EVENTS
 from ringline.protocol.messages import (
     REQUESTS,
     RequestRefused,
@@ -16,8 +17,8 @@ from ringline.protocol.messages import (
 from tests.vectors import second_decoder
 from tests.vectors.files import load
 
-REQUESTS_REFUSED = load("bad_requests")
-HEARD_BADLY = load("bad_events")
+REQUESTS_REFUSED = [*load("bad_requests"), *load("bad_group_requests")]
+HEARD_BADLY = [*load("bad_events"), *load("bad_group_events")]
 
 
 @pytest.mark.parametrize("vector", REQUESTS_REFUSED, ids=lambda v: v["name"])
@@ -83,6 +84,17 @@ def test_every_required_field_is_missing_once() -> None:
         if field.required and field.key not in ("id", "dev", "iid")
     }
     assert own | {("get", "id"), ("get", "dev"), ("get", "iid"), ("None", "op")} <= missing
+
+
+def test_every_field_that_an_event_of_a_group_needs_is_missing_once() -> None:
+    missing: set[tuple[str, str]] = set()
+    for vector in load("bad_group_events"):
+        if vector["topic"] == "evt":
+            for event in second_decoder.decode(bytes.fromhex(vector["hex"])):
+                if vector["expected"]["field"] not in event:
+                    missing.add((event["ev"], vector["expected"]["field"]))
+    needed = {(ev, field.key) for ev, codec in GROUP_EVENTS.items() for field in codec.fields if field.required}
+    assert needed <= missing
 
 
 def test_codes_and_names_are_those_of_the_registry() -> None:

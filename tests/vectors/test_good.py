@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ringline.protocol.codec import Codec, pack
+from ringline.protocol.group_messages import GROUP, GROUP_EVENTS, MEMBER
 from ringline.protocol.messages import (
     ANSWER,
     EVENTS,
@@ -15,7 +16,6 @@ from ringline.protocol.messages import (
     Answer,
     Event,
     Refusal,
-    Request,
     State,
     decode_answer,
     decode_event,
@@ -26,17 +26,19 @@ from ringline.protocol.messages import (
     event_map,
     join_events,
 )
+from ringline.protocol.shapes import GroupEvent, Request
 from tests.vectors import second_decoder
-from tests.vectors.files import load
+from tests.vectors.files import GOOD_FILES, load
 
-GOOD = [vector for name in ("good_requests", "good_events", "good_answers") for vector in load(name)]
+GOOD = [vector for name in GOOD_FILES for vector in load(name)]
 CANONICAL = [vector for vector in GOOD if vector.get("canonical", True)]
 _PLAIN_EVENT = Codec(Event)
+_ALL_EVENTS: dict[str, Codec[Any]] = {**EVENTS, **GROUP_EVENTS}
 
 every_vector = pytest.mark.parametrize("vector", GOOD, ids=lambda v: f"{v['topic']}: {v['name']}")
 every_canonical = pytest.mark.parametrize("vector", CANONICAL, ids=lambda v: f"{v['topic']}: {v['name']}")
 
-Message = Request | Answer | list[Event]
+Message = Request | Answer | list[Event | GroupEvent]
 
 
 def _decode(topic: str, payload: bytes) -> Message:
@@ -66,7 +68,7 @@ def _meaning(message: Message) -> Any:
         case Answer():
             return _as_json(ANSWER.to_map(message))
         case _:
-            return [_as_json(EVENTS.get(event.ev, _PLAIN_EVENT).to_map(event)) for event in message]
+            return [_as_json(_ALL_EVENTS.get(event.ev, _PLAIN_EVENT).to_map(event)) for event in message]
 
 
 def _as_json(value: Any) -> Any:
@@ -116,7 +118,7 @@ def _held(vectors: list[dict[str, Any]], topic: str) -> Iterator[dict[str, Any]]
             yield from vector["means"] if topic == "evt" else (vector["means"],)
 
 
-def _parts(*keys: str) -> list[dict[str, Any]]:
+def _parts(*keys: str) -> list[Any]:
     """What stands under these keys in the answers."""
     answers = list(_held(CANONICAL, "answer"))
     found = [{"": answer} for answer in answers]
@@ -127,11 +129,13 @@ def _parts(*keys: str) -> list[dict[str, Any]]:
 
 KINDS: list[tuple[str, Codec[Any], list[dict[str, Any]]]] = [
     *((op, codec, [m for m in _held(CANONICAL, "req") if m["op"] == op]) for op, codec in REQUESTS.items()),
-    *((ev, codec, [m for m in _held(CANONICAL, "evt") if m.get("ev") == ev]) for ev, codec in EVENTS.items()),
+    *((ev, codec, [m for m in _held(CANONICAL, "evt") if m.get("ev") == ev]) for ev, codec in _ALL_EVENTS.items()),
     ("answer", ANSWER, _parts()),
     ("refusal", Codec(Refusal), _parts("err")),
     ("state", Codec(State), _parts("state")),
     ("state in a refusal", Codec(State), _parts("err", "state")),
+    ("group", GROUP, _parts("group")),
+    ("member", MEMBER, [member for members in _parts("members") for member in members]),
 ]
 
 

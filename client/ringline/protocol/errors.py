@@ -52,6 +52,23 @@ ALREADY_EXISTS: Final = ErrorCode(8012, "already_exists", Fault.CALLER, "Another
 SERVER_UNAVAILABLE: Final = ErrorCode(
     8100, "server_unavailable", Fault.SERVER, "The extension cannot reach its store just now; repeat the request."
 )
+NOT_MEMBERS: Final = ErrorCode(
+    10004, "not_members", Fault.CALLER, "Some of those named are no members of the group, or cannot become any."
+)
+GROUP_NOT_PERMITTED: Final = ErrorCode(
+    10007, "group_not_permitted", Fault.CALLER, "This user's role in the group, or its preset, does not allow this."
+)
+OWNER_CANNOT_QUIT: Final = ErrorCode(
+    10009, "owner_cannot_quit", Fault.STATE, "The owner has to transfer the group first, or to dismiss it."
+)
+UNKNOWN_GROUP: Final = ErrorCode(10010, "unknown_group", Fault.STATE, "No group has this id, or it was dismissed.")
+ALREADY_MEMBER: Final = ErrorCode(10013, "already_member", Fault.STATE, "This user is a member already.")
+GROUP_FULL: Final = ErrorCode(10014, "group_full", Fault.STATE, "The group has as many members as it may have.")
+MUTED: Final = ErrorCode(10017, "muted", Fault.STATE, "This member is muted in the group and may not invite.")
+GROUP_EXISTS: Final = ErrorCode(10021, "group_exists", Fault.CALLER, "Another group already has this id.")
+ATTRIBUTES_CHANGED: Final = ErrorCode(
+    10056, "attributes_changed", Fault.STATE, "The attributes are at another version: read them, then write again."
+)
 
 NOT_CONNECTED: Final = ErrorCode(
     9508, "not_connected", Fault.SERVER, "Local: no connection to the broker before the request's time was over."
@@ -73,6 +90,15 @@ REGISTRY: Final = (
     NOT_PERMITTED,
     ALREADY_EXISTS,
     SERVER_UNAVAILABLE,
+    NOT_MEMBERS,
+    GROUP_NOT_PERMITTED,
+    OWNER_CANNOT_QUIT,
+    UNKNOWN_GROUP,
+    ALREADY_MEMBER,
+    GROUP_FULL,
+    MUTED,
+    GROUP_EXISTS,
+    ATTRIBUTES_CHANGED,
     NOT_CONNECTED,
     NO_ANSWER,
     CLOSED,

@@ -4,18 +4,15 @@ from typing import ClassVar, Final
 
 from ringline.protocol.codec import Codec, Nested, message, pack, unpack, wire
 from ringline.protocol.errors import BAD_PARAMETER, ProtocolError
+from ringline.protocol.group_messages import GROUP, GROUP_EVENTS, GROUP_REQUESTS, GroupState
 from ringline.protocol.limits import (
     MAX_CURSOR_BYTES,
-    MAX_DATA_BYTES,
     MAX_INVITEES,
     MAX_KNOWN,
     MAX_MESSAGE_BYTES,
-    MAX_REASON_BYTES,
     MAX_REQUEST_ARRAY,
     MAX_REQUEST_BYTES,
-    MAX_TEXT_BYTES,
     MAX_TIMEOUT_S,
-    REQUEST_ID_BYTES,
     Anything,
     Bin,
     Flag,
@@ -25,26 +22,13 @@ from ringline.protocol.limits import (
     MapOf,
     Text,
 )
+from ringline.protocol.shapes import DATA, REASON, REQUEST_ID, TEXT, USERS, GroupEvent, Request
+from ringline.protocol.topics import MAX_ID_BYTES
 
 DEFAULT_TIMEOUT_S: Final = 30
-_USERS: Final = ListOf(Id(), MAX_INVITEES)
-_DATA: Final = Bin(MAX_DATA_BYTES)
-_REASON: Final = Text(MAX_REASON_BYTES)
-_TEXT: Final = Text(MAX_TEXT_BYTES)
-_REQUEST_ID: Final = Bin(REQUEST_ID_BYTES, exact=True)
 
 
 # Requests: what a device publishes on its user's req topic.
-
-
-@message
-class Request:
-    """What every request carries."""
-
-    op: ClassVar[str]
-
-    id: bytes = wire("id", _REQUEST_ID, "Random; a repeat of the request has the same.")
-    dev: str = wire("dev", Id(), "The device that asks.")
 
 
 @message
@@ -60,11 +44,11 @@ class Invite(OnInvitation):
 
     op = "invite"
 
-    to: tuple[str, ...] = wire("to", _USERS, "The invitees, at least one, not oneself; repeated names count once.")
+    to: tuple[str, ...] = wire("to", USERS, "The invitees, at least one, not oneself; repeated names count once.")
     timeout: int = wire(
         "timeout", Int(0, MAX_TIMEOUT_S), "Seconds to the deadline; 0: none.", default=DEFAULT_TIMEOUT_S
     )
-    data: bytes = wire("data", _DATA, "The application's, never looked into.", default=b"")
+    data: bytes = wire("data", DATA, "The application's, never looked into.", default=b"")
     answers: int | None = wire(
         "answers",
         Int(0, MAX_INVITEES),
@@ -74,6 +58,8 @@ class Invite(OnInvitation):
     )
     audience: str = wire("audience", Text(16), "`parties`: every party hears every event.", default="")
     online_only: bool = wire("online_only", Flag(), "Only devices online now; nothing is synced.", default=False)
+    gid: str = wire("gid", Text(MAX_ID_BYTES), "The group it is made in; all members hear of it.", default="")
+    partial: bool = wire("partial", Flag(), "In a group: leave out invitees who are no members.", default=False)
 
 
 @message
@@ -89,7 +75,7 @@ class Accept(OnInvitation):
 
     op = "accept"
 
-    data: bytes = wire("data", _DATA, "The application's.", default=b"")
+    data: bytes = wire("data", DATA, "The application's.", default=b"")
 
 
 @message
@@ -98,9 +84,9 @@ class Reject(OnInvitation):
 
     op = "reject"
 
-    data: bytes = wire("data", _DATA, "The application's.", default=b"")
-    reason: str = wire("why", _REASON, "A word of the reason registry, or the application's own.", default="")
-    text: str = wire("text", _TEXT, "Free text beside the reason.", default="")
+    data: bytes = wire("data", DATA, "The application's.", default=b"")
+    reason: str = wire("why", REASON, "A word of the reason registry, or the application's own.", default="")
+    text: str = wire("text", TEXT, "Free text beside the reason.", default="")
 
 
 @message
@@ -109,10 +95,10 @@ class Cancel(OnInvitation):
 
     op = "cancel"
 
-    to: tuple[str, ...] = wire("to", _USERS, "Only these invitees; left out or empty: all pending ones.", default=())
-    data: bytes = wire("data", _DATA, "The application's.", default=b"")
-    reason: str = wire("why", _REASON, "A word of the reason registry, or the application's own.", default="")
-    text: str = wire("text", _TEXT, "Free text beside the reason.", default="")
+    to: tuple[str, ...] = wire("to", USERS, "Only these invitees; left out or empty: all pending ones.", default=())
+    data: bytes = wire("data", DATA, "The application's.", default=b"")
+    reason: str = wire("why", REASON, "A word of the reason registry, or the application's own.", default="")
+    text: str = wire("text", TEXT, "Free text beside the reason.", default="")
 
 
 @message
@@ -121,7 +107,7 @@ class Modify(OnInvitation):
 
     op = "modify"
 
-    data: bytes = wire("data", _DATA, "The new data.")
+    data: bytes = wire("data", DATA, "The new data.")
 
 
 @message
@@ -149,7 +135,7 @@ class Sync(Request):
 
 REQUESTS: Final[dict[str, Codec[Request]]] = {
     message.op: Codec(message, ("op", message.op))
-    for message in (Invite, Ringing, Accept, Reject, Cancel, Modify, Get, Sync)
+    for message in (Invite, Ringing, Accept, Reject, Cancel, Modify, Get, Sync, *GROUP_REQUESTS)
 }
 
 
@@ -218,7 +204,7 @@ class Event:
     ts: int = wire("ts", Int(), "When it happened, server time, epoch ms. For logs and for sync's since.", default=0)
     by: str | None = wire("by", Id(), "Who brought it about; left out: the extension.", default=None)
     dev: str | None = wire("dev", Id(), "The device of the request that brought it about.", default=None)
-    re: bytes | None = wire("re", _REQUEST_ID, "The id of that request.", default=None)
+    re: bytes | None = wire("re", REQUEST_ID, "The id of that request.", default=None)
     end: str | None = wire("end", Text(16), "The outcome; present where this ends the invitation.", default=None)
 
 
@@ -228,16 +214,17 @@ class Invited(Event):
 
     ev = "invited"
 
-    to: tuple[str, ...] = wire("to", _USERS, "The invitees.")
+    to: tuple[str, ...] = wire("to", USERS, "The invitees.")
     ttl: int | None = wire(
         "ttl", Int(), "Milliseconds left; 0: over for this user, never rings; left out: no deadline.", default=None
     )
-    data: bytes = wire("data", _DATA, "The application's.", default=b"")
+    data: bytes = wire("data", DATA, "The application's.", default=b"")
     answers: int | None = wire("answers", Int(0, MAX_INVITEES), "As in the request.", default=None)
     audience: str = wire("audience", Text(16), "As in the request.", default="")
     online_only: bool = wire("online_only", Flag(), "As in the request.", default=False)
+    gid: str = wire("gid", Text(MAX_ID_BYTES), "The group it is made in.", default="")
     offline: tuple[str, ...] = wire(
-        "off", _USERS, "Inviter's live copy only: the invitees with no device online.", default=()
+        "off", USERS, "Inviter's live copy only: the invitees with no device online.", default=()
     )
 
 
@@ -254,7 +241,7 @@ class Accepted(Event):
 
     ev = "accepted"
 
-    data: bytes = wire("data", _DATA, "The application's.", default=b"")
+    data: bytes = wire("data", DATA, "The application's.", default=b"")
 
 
 @message
@@ -263,16 +250,16 @@ class Rejected(Event):
 
     ev = "rejected"
 
-    data: bytes = wire("data", _DATA, "The application's.", default=b"")
-    reason: str = wire("why", _REASON, "A word of the reason registry, or the application's own.", default="")
-    text: str = wire("text", _TEXT, "Free text beside the reason.", default="")
+    data: bytes = wire("data", DATA, "The application's.", default=b"")
+    reason: str = wire("why", REASON, "A word of the reason registry, or the application's own.", default="")
+    text: str = wire("text", TEXT, "Free text beside the reason.", default="")
 
 
 @message
 class Settling(Event):
     """An event that settles several invitees at once."""
 
-    out: tuple[str, ...] = wire("out", _USERS, "The invitees it settles.", default=())
+    out: tuple[str, ...] = wire("out", USERS, "The invitees it settles.", default=())
 
 
 @message
@@ -288,9 +275,9 @@ class Cancelled(Settling):
 
     ev = "cancelled"
 
-    data: bytes = wire("data", _DATA, "The application's.", default=b"")
-    reason: str = wire("why", _REASON, "A word of the reason registry, or the application's own.", default="")
-    text: str = wire("text", _TEXT, "Free text beside the reason.", default="")
+    data: bytes = wire("data", DATA, "The application's.", default=b"")
+    reason: str = wire("why", REASON, "A word of the reason registry, or the application's own.", default="")
+    text: str = wire("text", TEXT, "Free text beside the reason.", default="")
 
 
 @message
@@ -299,7 +286,7 @@ class Modified(Event):
 
     ev = "modified"
 
-    data: bytes = wire("data", _DATA, "The new data.", default=b"")
+    data: bytes = wire("data", DATA, "The new data.", default=b"")
 
 
 @message
@@ -324,6 +311,15 @@ class Offline(Settling):
 
 
 @message
+class Dropped(Settling):
+    """Those in `out` are no members of the group any more, or the inviter is not: they need not answer."""
+
+    ev = "dropped"
+
+    reason: str = wire("why", REASON, "`left`, `removed` or `dismissed`.", default="")
+
+
+@message
 class Ended(Event):
     """The bare end, for a party whom the ending event does not concern."""
 
@@ -343,13 +339,15 @@ EVENTS: Final[dict[str, Codec[Event]]] = {
         TimedOut,
         Expired,
         Offline,
+        Dropped,
         Ended,
     )
 }
 _UNKNOWN_EVENT: Final = Codec(Event)
+_UNKNOWN_GROUP_EVENT: Final = Codec(GroupEvent)
 
 
-def decode_event(raw: object) -> Event:
+def decode_event(raw: object) -> Event | GroupEvent:
     """Read one event of an array. A kind nobody knows is read as a plain Event, so that the protocol can grow.
 
     Raises:
@@ -360,6 +358,10 @@ def decode_event(raw: object) -> Event:
     ev = raw.get("ev")
     if type(ev) is not str:
         raise ProtocolError(BAD_PARAMETER, "must be a string", "ev")
+    if ev in GROUP_EVENTS:
+        return GROUP_EVENTS[ev].decode(raw)
+    if ev not in EVENTS and "gid" in raw and "iid" not in raw:
+        return _UNKNOWN_GROUP_EVENT.decode(raw)
     return EVENTS.get(ev, _UNKNOWN_EVENT).decode(raw)
 
 
@@ -375,9 +377,11 @@ def decode_events(payload: bytes) -> list[object]:
     return raw
 
 
-def event_map(event: Event) -> dict[str, object]:
+def event_map(event: Event | GroupEvent) -> dict[str, object]:
     """The event as a map with wire keys."""
-    return EVENTS[event.ev].to_map(event)
+    if isinstance(event, Event):
+        return EVENTS[event.ev].to_map(event)
+    return GROUP_EVENTS[event.ev].to_map(event)
 
 
 def join_events(packed: list[bytes]) -> bytes:
@@ -402,7 +406,7 @@ class State:
     )
     dev: str | None = wire("dev", Id(), "The device that settled it for the user who asks.", default=None)
     ttl: int | None = wire("ttl", Int(), "Milliseconds left while it is open and has a deadline.", default=None)
-    data: bytes = wire("data", _DATA, "The invitation's data; left out of refusals.", default=b"")
+    data: bytes = wire("data", DATA, "The invitation's data; left out of refusals.", default=b"")
     end: str | None = wire("end", Text(16), "The outcome; present where it is over.", default=None)
 
 
@@ -415,13 +419,14 @@ class Refusal:
     text: str = wire("text", Text(512), "What is wrong, for a person.", default="")
     field: str | None = wire("field", Text(128), "The field at fault, by its wire key.", default=None)
     state: State | None = wire("state", Nested(Codec(State)), "The present state, to parties.", default=None)
+    who: tuple[str, ...] = wire("who", USERS, "The users at fault, where it is some of several.", default=())
 
 
 @message
 class Answer:
     """The answer to one request: a refusal, or a result."""
 
-    re: bytes = wire("re", _REQUEST_ID, "The id of the request.")
+    re: bytes = wire("re", REQUEST_ID, "The id of the request.")
     err: Refusal | None = wire("err", Nested(Codec(Refusal)), "Present where it was refused.", default=None)
     n: int = wire("n", Int(), "To a repeated change: the invitation's version.", default=0)
     state: State | None = wire("state", Nested(Codec(State)), "To get.", default=None)
@@ -429,6 +434,18 @@ class Answer:
         "evs", ListOf(Anything("map, an event"), 4096), "To sync: events, those of one invitation in order.", default=()
     )
     gone: tuple[str, ...] = wire("gone", ListOf(Id(), MAX_KNOWN), "To sync: known ones that exist no more.", default=())
+    groups: dict[str, int] | None = wire(
+        "groups", MapOf(Int(), MAX_KNOWN), "To sync and group_mine: the user's groups, each with its version.",
+        default=None,
+    )
+    group: GroupState | None = wire(
+        "group", Nested(GROUP), "To group_get, group_create and group_sync without what was missed.",
+        default=None,
+    )
+    members: tuple[object, ...] = wire(
+        "members", ListOf(Anything("map, a member"), 1024), "To group_members and group_apps.", default=()
+    )
+    pending: bool = wire("wait", Flag(), "To group_join: it waits for approval.", default=False)
     ts: int = wire("ts", Int(), "To sync: server time, epoch ms, a start for since.", default=0)
     more: bool = wire("more", Flag(), "To sync: there is another page.", default=False)
     next: bytes = wire("next", Bin(MAX_CURSOR_BYTES), "To sync: where that page starts.", default=b"")

@@ -53,6 +53,18 @@ class Topics:
         """Where one device of a user hears answers."""
         return f"{self.prefix}/u/{user}/d/{device}"
 
+    def group_events(self, group: str) -> str:
+        """Where a group's members hear events."""
+        return f"{self.prefix}/g/{group}/evt"
+
+    def group_of(self, topic: str) -> str | None:
+        """The group whose event topic this is, or None where it is none."""
+        head = f"{self.prefix}/g/"
+        if not topic.startswith(head) or not topic.endswith("/evt"):
+            return None
+        group = topic[len(head) : -len("/evt")]
+        return group if id_fault(group) is None else None
+
     def requester(self, topic: str) -> str | None:
         """The user whose request topic this is, or None where it is no request topic."""
         head = f"{self.prefix}/u/"
@@ -62,7 +74,9 @@ class Topics:
         return user if id_fault(user) is None else None
 
     def may_subscribe(self, user: str, topic_filter: str) -> bool:
-        """Whether a topic filter is one a user's devices may have: their own events and answers, no wildcard."""
+        """Whether a topic filter is one a user's devices always may have: their own events and answers, no wildcard.
+        A group's events they may have as long as the user is a member.
+        """
         if topic_filter == self.events(user):
             return True
         head = self.answers(user, "")

@@ -5,8 +5,10 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from ringline.protocol.codec import Codec, Nested, WireField, pack, unpack
+from ringline.protocol.group_messages import GROUP_EVENTS, MEMBER
 from ringline.protocol.limits import MAX_MESSAGE_BYTES, Anything, Bin, Flag, Id, Int, Kind, ListOf, MapOf, Text
-from ringline.protocol.messages import ANSWER, EVENTS, REQUESTS, Answer, Event, Request, event_map
+from ringline.protocol.messages import ANSWER, EVENTS, REQUESTS, Answer, Event, event_map
+from ringline.protocol.shapes import GroupEvent, Request
 
 FEW: Final = 3
 """How long a list or map gets, and SHORT a text or bin; the limits themselves are the vectors' business."""
@@ -42,8 +44,10 @@ def _made_of_others(kind: Kind) -> st.SearchStrategy[Any]:
             return st.dictionaries(IDS, values(item), max_size=FEW)
         case Nested(codec):
             return messages(codec)
-        case Anything():
+        case Anything("map, an event"):
             return EVENT.map(_as_read)
+        case Anything("map, a member"):
+            return messages(MEMBER).map(lambda member: _reread(MEMBER.to_map(member)))
         case _:
             raise AssertionError(f"no strategy for {kind}")
 
@@ -57,10 +61,15 @@ def messages(codec: Codec[Any]) -> st.SearchStrategy[Any]:
     return st.builds(codec.message, **{field.attribute: _field(field) for field in codec.fields})
 
 
-def _as_read(event: Event) -> object:
-    return unpack(pack(event_map(event)), MAX_MESSAGE_BYTES)
+def _as_read(event: Event | GroupEvent) -> object:
+    return _reread(event_map(event))
+
+
+def _reread(raw: dict[str, object]) -> object:
+    return unpack(pack(raw), MAX_MESSAGE_BYTES)
 
 
 REQUEST: st.SearchStrategy[Request] = st.one_of([messages(codec) for codec in REQUESTS.values()])
-EVENT: st.SearchStrategy[Event] = st.one_of([messages(codec) for codec in EVENTS.values()])
+ALL_EVENTS: Final[dict[str, Codec[Any]]] = {**EVENTS, **GROUP_EVENTS}
+EVENT: st.SearchStrategy[Event | GroupEvent] = st.one_of([messages(codec) for codec in ALL_EVENTS.values()])
 ANSWERS: st.SearchStrategy[Answer] = messages(ANSWER)

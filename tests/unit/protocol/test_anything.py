@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from ringline.protocol.codec import pack
 from ringline.protocol.errors import ProtocolError
+from ringline.protocol.group_messages import GROUP_EVENTS, GROUP_REQUESTS
 from ringline.protocol.messages import (
     Answer,
     Event,
     Refusal,
-    Request,
     RequestRefused,
     decode_answer,
     decode_event,
@@ -20,17 +20,26 @@ from ringline.protocol.messages import (
     encode_answer,
     encode_request,
 )
+from ringline.protocol.shapes import GroupEvent, Request
 from tests.unit.protocol.strategies import IDS
 from tests.vectors.files import load
 
-GOOD = {
-    topic: [bytes.fromhex(vector["hex"]) for vector in load(name) if len(vector["hex"]) < 1_000]
-    for topic, name in (("req", "good_requests"), ("evt", "good_events"), ("answer", "good_answers"))
+FILES = {
+    "req": ("good_requests", "good_group_requests"),
+    "evt": ("good_events", "good_group_events"),
+    "answer": ("good_answers",),
 }
+GOOD = {
+    topic: [bytes.fromhex(vector["hex"]) for name in names for vector in load(name) if len(vector["hex"]) < 1_000]
+    for topic, names in FILES.items()
+}
+GROUP_OPS = [request.op for request in GROUP_REQUESTS]
 KEYS = [
     "op", "ev", "id", "dev", "iid", "to", "timeout", "data", "answers", "audience", "online_only", "why", "text",
     "known", "since", "only", "next", "n", "p", "ts", "by", "re", "end", "ttl", "off", "out", "err", "state", "evs",
-    "gone", "more", "code", "name", "field", "new",
+    "gone", "more", "code", "name", "field", "new", "gid", "partial", "preset", "intro", "notice", "face", "custom",
+    "max", "join", "ban", "user", "role", "card", "s", "on", "put", "drop", "clear", "at", "key", "add", "ok", "value",
+    "muted", "owner", "groups", "group", "members", "wait", "who", "count", "attrs", "counters",
 ]  # fmt: skip
 NAMES = [
     "invite",
@@ -45,6 +54,9 @@ NAMES = [
     "ended",
     "i1",
     "parties",
+    *GROUP_OPS,
+    *GROUP_EVENTS,
+    "g1",
 ]
 
 
@@ -91,10 +103,10 @@ def test_any_bytes_as_a_request(payload: bytes) -> None:
 
 
 @settings(deadline=None)
-@given(raw=_maps, op=st.sampled_from(NAMES[:8]), named=st.booleans())
+@given(raw=_maps, op=st.sampled_from([*NAMES[:8], *GROUP_OPS]), named=st.booleans())
 @example(raw={"\U0001f600" * 64: _wrap(None, 9)}, op="get", named=True)
 def test_any_map_as_a_request(raw: dict[Any, Any], op: str, named: bool) -> None:
-    header = {"op": op, "id": bytes(8), "dev": "d1", "iid": "i1"} if named else {}
+    header = {"op": op, "id": bytes(8), "dev": "d1", "iid": "i1", "gid": "g1"} if named else {}
     request = _read_or_refuse(pack({**raw, **header}))
     if named and not isinstance(request, Request):
         assert request == ("d1", bytes(8)), "the refusal cannot be told, though the request says to whom"
@@ -136,7 +148,7 @@ def _read_event(entry: object) -> None:
         event = decode_event(entry)
     except ProtocolError:
         return
-    assert isinstance(event, Event)
+    assert isinstance(event, Event | GroupEvent)
 
 
 @settings(deadline=None)

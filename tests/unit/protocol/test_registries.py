@@ -1,9 +1,12 @@
 """The registries: errors, reasons, messages."""
 
+from typing import Any
+
 import pytest
 
 from ringline.protocol.codec import Codec
 from ringline.protocol.errors import BAD_PARAMETER, BY_NAME, REGISTRY, Fault, ProtocolError, RinglineError
+from ringline.protocol.group_messages import GROUP, GROUP_EVENTS, GROUP_REQUESTS, MEMBER, OnGroup
 from ringline.protocol.limits import MAX_REASON_BYTES, MAX_REQUEST_BYTES
 from ringline.protocol.messages import (
     ANSWER,
@@ -19,8 +22,11 @@ from ringline.protocol.messages import (
 )
 from ringline.protocol.messages import Answer as AnswerMessage
 from ringline.protocol.reasons import REASONS
+from ringline.protocol.shapes import GroupEvent
 
-CODECS = [*REQUESTS.values(), *EVENTS.values(), ANSWER, Codec(Refusal), Codec(State)]
+CODECS: list[Codec[Any]] = [
+    *REQUESTS.values(), *EVENTS.values(), *GROUP_EVENTS.values(), ANSWER, Codec(Refusal), Codec(State), GROUP, MEMBER,
+]  # fmt: skip
 
 
 def test_error_names_are_unique_and_fit_a_refusal() -> None:
@@ -41,6 +47,15 @@ def test_error_names_are_unique_and_fit_a_refusal() -> None:
         ("invitation_over", 8010),
         ("not_permitted", 8011),
         ("already_exists", 8012),
+        ("not_members", 10004),
+        ("group_not_permitted", 10007),
+        ("owner_cannot_quit", 10009),
+        ("unknown_group", 10010),
+        ("already_member", 10013),
+        ("group_full", 10014),
+        ("muted", 10017),
+        ("group_exists", 10021),
+        ("attributes_changed", 10056),
     ],
 )
 def test_codes_that_are_tencents(name: str, code: int) -> None:
@@ -74,6 +89,16 @@ def test_every_field_says_what_it_is(codec: Codec[object]) -> None:
     for field in codec.fields:
         assert field.meaning.endswith(".")
         assert field.kind.describes
+
+
+def test_events_of_groups_and_of_invitations_share_no_name() -> None:
+    assert not EVENTS.keys() & GROUP_EVENTS.keys()
+    assert all(issubclass(codec.message, GroupEvent) for codec in GROUP_EVENTS.values())
+
+
+def test_requests_about_groups_are_told_by_their_name() -> None:
+    assert {op for op in REQUESTS if op.startswith("group_")} == {request.op for request in GROUP_REQUESTS}
+    assert {request.op for request in GROUP_REQUESTS if not issubclass(request, OnGroup)} == {"group_mine"}
 
 
 def test_a_request_of_another_kind_is_refused_whole() -> None:

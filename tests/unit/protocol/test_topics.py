@@ -45,6 +45,42 @@ def test_the_three_topics_of_a_user() -> None:
     assert TOPICS.answers("alice", "d1") == "ringline/v1/u/alice/d/d1"
 
 
+def test_the_topic_of_a_group() -> None:
+    assert TOPICS.group_events("team-7") == "ringline/v1/g/team-7/evt"
+    assert Topics("site/7/ring").group_of("site/7/ring/g/team-7/evt") == "team-7"
+
+
+@given(group=IDS, user=IDS)
+def test_a_group_is_read_from_its_topic_and_is_nobodys_own(group: str, user: str) -> None:
+    topic = TOPICS.group_events(group)
+    assert TOPICS.group_of(topic) == group
+    assert not TOPICS.may_subscribe(user, topic)
+    assert TOPICS.requester(topic) is None
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "",
+        "ringline/v1/g//evt",
+        "ringline/v1/g/evt",
+        "ringline/v1/g/+/evt",
+        "ringline/v1/g/#",
+        "ringline/v1/g/a/b/evt",
+        "ringline/v1/g/$a/evt",
+        "ringline/v1/g/team-7/req",
+        "ringline/v1/g/team-7/evt/",
+        "ringline/v1/u/alice/evt",
+        "ringline/v2/g/team-7/evt",
+        "x/ringline/v1/g/team-7/evt",
+        "$share/x/ringline/v1/g/team-7/evt",
+        f"ringline/v1/g/{'x' * 65}/evt",
+    ],
+)
+def test_no_topics_of_a_group(topic: str) -> None:
+    assert TOPICS.group_of(topic) is None
+
+
 def test_the_prefix_is_a_setting() -> None:
     topics = Topics("site/7/ring")
     assert topics.requests("alice") == "site/7/ring/u/alice/req"
@@ -98,6 +134,8 @@ def test_no_request_topics(topic: str) -> None:
         "ringline/v1/u/bob/evt",
         "ringline/v1/u/bob/d/d1",
         "ringline/v1/u/alice/evt/",
+        "ringline/v1/g/team-7/evt",
+        "ringline/v1/g/+/evt",
         "$share/x/ringline/v1/u/alice/evt",
         f"ringline/v1/u/alice/d/{'x' * 65}",
     ],
