@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ringline_broker.engine.model import Invitation, LogEvent, Outcome, Part, Seat, pending_of
+from ringline_broker.engine.model import MEMBERS, Invitation, LogEvent, Outcome, Part, Seat, pending_of
 
 EVENT_OVERHEAD_BYTES = 96
 NAME_OVERHEAD_BYTES = 66
@@ -13,6 +13,7 @@ _ENDS_AS = {
     "timed_out": Outcome.TIMED_OUT,
     "expired": Outcome.EXPIRED,
     "offline": Outcome.OFFLINE,
+    "dropped": Outcome.DROPPED,
     "invited": Outcome.NOTICE,
 }
 
@@ -66,9 +67,14 @@ class Draft:
         reason: str = "",
         text: str = "",
         out: tuple[str, ...] = (),
+        gone: tuple[str, ...] = (),
     ) -> None:
-        """Add an event, addressed to these users, or to all parties where the invitation's audience says so."""
-        if self._base.audience == "parties":
+        """Add an event, addressed to these users, or to all parties where the invitation's audience says so. In a group
+        all members hear it, and on their own topics those who are members no more.
+        """
+        if self._base.gid:
+            to = (MEMBERS, *(user for user in self._base.parties if user in gone))
+        elif self._base.audience == "parties":
             to = self._base.parties
         by, dev, re = self._made_by
         n = self._base.n + len(self._new) + 1
@@ -97,7 +103,7 @@ class Draft:
             end, ended, due = self._outcome(), self._now, None
             self._new[-1] = self._new[-1]._replace(end=end)
             told = self._new[-1].to
-            untold = tuple(user for user in base.parties if user not in told)
+            untold = () if MEMBERS in told else tuple(user for user in base.parties if user not in told)
             if untold:
                 n = self._new[-1].n + 1
                 self._append(LogEvent(n, "ended", self._now, untold, end=end))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ringline.protocol.messages import (
     Accepted,
     Cancelled,
+    Dropped,
     Ended,
     Event,
     Expired,
@@ -16,7 +17,7 @@ from ringline.protocol.messages import (
     Taken,
     TimedOut,
 )
-from ringline_broker.engine.model import Invitation, LogEvent, Part
+from ringline_broker.engine.model import MEMBERS, Invitation, LogEvent, Part
 
 _SETTLING: dict[str, type[Taken | TimedOut | Expired | Offline]] = {
     "taken": Taken,
@@ -28,20 +29,21 @@ _SETTLING: dict[str, type[Taken | TimedOut | Expired | Offline]] = {
 
 def events_since(invitation: Invitation, n: int, recipient: str) -> Iterator[tuple[LogEvent, int]]:
     """What a recipient has not heard after version n: each event with the version of the one before it that went to
-    the same recipient (0 for the first). Live delivery, crash recovery and sync are all this function.
+    the same recipient (0 for the first). Live delivery, crash recovery and sync are all this function. What MEMBERS
+    hear, any recipient in the group does.
     """
     before = 0
     for event in invitation.events:
-        if recipient in event.to:
+        if recipient in event.to or MEMBERS in event.to:
             if event.n > n:
                 yield event, before
             before = event.n
 
 
 def recipients_since(invitation: Invitation, n: int) -> tuple[str, ...]:
-    """Everybody to whom an event after version n is addressed, in the order of parties."""
+    """Everybody to whom an event after version n is addressed: MEMBERS first, then others in the order of parties."""
     told = {user for event in invitation.events if event.n > n for user in event.to}
-    return tuple(user for user in invitation.parties if user in told)
+    return tuple([user for user in (MEMBERS, *invitation.parties) if user in told])
 
 
 def ttl_for(invitation: Invitation, user: str, now_ms: int) -> int | None:
@@ -66,6 +68,7 @@ def message_for(invitation: Invitation, event: LogEvent, p: int, user: str, now_
                 iid=iid, n=n, p=p, ts=ts, by=by, dev=dev, re=re, end=end,
                 to=tuple(invitation.seats), ttl=ttl_for(invitation, user, now_ms), data=event.data,
                 answers=invitation.answers, audience=invitation.audience, online_only=invitation.online_only,
+                gid=invitation.gid,
             )
         case "accepted":
             return Accepted(iid=iid, n=n, p=p, ts=ts, by=by, dev=dev, re=re, end=end, data=event.data)
@@ -79,6 +82,10 @@ def message_for(invitation: Invitation, event: LogEvent, p: int, user: str, now_
                 iid=iid, n=n, p=p, ts=ts, by=by, dev=dev, re=re, end=end,
                 data=event.data, reason=event.reason, text=event.text, out=event.out,
             )
+        case "dropped":
+            return Dropped(
+                iid=iid, n=n, p=p, ts=ts, by=by, dev=dev, re=re, end=end, out=event.out, reason=event.reason
+            )
         case "modified":
             return Modified(iid=iid, n=n, p=p, ts=ts, by=by, dev=dev, re=re, end=end, data=event.data)
         case "ended":
@@ -91,7 +98,7 @@ def state_for(invitation: Invitation, user: str, now_ms: int, *, with_data: bool
     """The present state as this party may see it: the inviter sees everybody's part, an invitee their own (everybody's
     where the audience is all parties).
     """
-    sees_all = user == invitation.inviter or invitation.audience == "parties"
+    sees_all = user == invitation.inviter or invitation.audience == "parties" or bool(invitation.gid)
     seats = {u: seat.part.value for u, seat in invitation.seats.items() if sees_all or u == user}
     if invitation.end is None and invitation.timeout and invitation.due is not None:
         ttl = max(0, invitation.due - now_ms)

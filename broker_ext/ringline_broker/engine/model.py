@@ -5,7 +5,10 @@ Named tuples, since every command makes new ones: they are made and copied sever
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+MEMBERS: Final = ""
+"""In place of a user, who has another id: all members of the group that an invitation was made in."""
 
 
 class Part(StrEnum):
@@ -19,6 +22,7 @@ class Part(StrEnum):
     TIMED_OUT = "timed_out"
     EXPIRED = "expired"
     OFFLINE = "offline"
+    DROPPED = "dropped"
     NOTIFIED = "notified"
 
 
@@ -31,6 +35,7 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed_out"
     EXPIRED = "expired"
     OFFLINE = "offline"
+    DROPPED = "dropped"
     NOTICE = "notice"
 
 
@@ -53,7 +58,8 @@ class LogEvent(NamedTuple):
         n: the invitation's version that this event made.
         ev: the event's name on the wire.
         ts: when, store time, epoch milliseconds.
-        to: the users it is addressed to; none for a superseded modification, whose data is gone but whose request id
+        to: the users it is addressed to, or MEMBERS and those who are none any more; none for a superseded
+            modification, whose data is gone but whose request id
             must still be known.
         by, dev, re: user, device and id of the request that made it; None where the extension did.
         end: the outcome, where this event ends the invitation.
@@ -86,6 +92,7 @@ class Invitation(NamedTuple):
         due: store time at which the extension acts (deadline or quiet limit), or None once it is over.
         ended: store time of the end, or None while it is open.
         size: bytes the record takes, roughly; what the limit on records counts.
+        gid: the group it was made in, or empty.
     """
 
     iid: str
@@ -102,6 +109,7 @@ class Invitation(NamedTuple):
     end: str | None = None
     ended: int | None = None
     size: int = 0
+    gid: str = ""
     events: tuple[LogEvent, ...] = ()
 
     @property

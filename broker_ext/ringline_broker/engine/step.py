@@ -56,7 +56,22 @@ class NobodyOnline:
     iid: str
 
 
-Command = Ask | Deadline | NobodyOnline
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The extension's own command: these users left the group the invitation was made in; None: it is no more.
+
+    Attributes:
+        iid: the invitation.
+        users: who left; the inviter's leaving settles everybody.
+        reason: `left`, `removed` or `dismissed`.
+    """
+
+    iid: str
+    users: tuple[str, ...] | None
+    reason: str
+
+
+Command = Ask | Deadline | NobodyOnline | Drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +83,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It was refused, and changed nothing."""
+    """It was refused, and changed nothing. `who`: the users at fault, where it is some of several."""
 
     code: ErrorCode
     text: str
     field: str | None = None
     state: State | None = None
+    who: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +138,8 @@ def step(invitation: Invitation | None, command: Command, now_ms: int, limits: L
             return Step(invitation, Silence())
         case NobodyOnline():
             return Step(_nobody_online(invitation, now_ms), Silence())
+        case Drop():
+            return Step(_drop(invitation, command, now_ms), Silence())
         case Ask():
             return _ask(invitation, command, now_ms, limits or Limits())
 
@@ -135,6 +153,19 @@ def _nobody_online(invitation: Invitation | None, now_ms: int) -> Invitation | N
     if invitation is None or not invitation.pending:
         return invitation
     return _settle_pending(invitation, Part.OFFLINE, "offline", now_ms)
+
+
+def _drop(invitation: Invitation | None, drop: Drop, now_ms: int) -> Invitation | None:
+    if invitation is None:
+        return None
+    all_of_them = drop.users is None or invitation.inviter in drop.users
+    users = tuple(user for user in invitation.pending if all_of_them or user in (drop.users or ()))
+    if not users:
+        return invitation
+    draft = Draft(invitation, now_ms)
+    draft.settle(users, Part.DROPPED)
+    draft.add("dropped", (invitation.inviter, *users), reason=drop.reason, out=users, gone=drop.users or ())
+    return draft.finish()
 
 
 def _settle_pending(invitation: Invitation, part: Part, ev: str, now_ms: int) -> Invitation:
@@ -248,6 +279,7 @@ def _same_invite(invitation: Invitation, request: Invite) -> bool:
         and request.answers == invitation.answers
         and request.audience == invitation.audience
         and request.online_only == invitation.online_only
+        and request.gid == invitation.gid
     )
 
 
@@ -316,6 +348,7 @@ def _create(
         timeout=request.timeout,
         created=now_ms,
         due=now_ms + lasts_ms,
+        gid=request.gid,
     )
     draft = Draft(fresh, now_ms, user, request.dev, request.id)
     draft.add("invited", (user, *users), data=request.data)

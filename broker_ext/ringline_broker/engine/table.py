@@ -40,6 +40,7 @@ class Standing(StrEnum):
     TIMED_OUT = "timed_out"
     EXPIRED = "expired"
     OFFLINE = "offline"
+    DROPPED = "dropped"
     NOTIFIED = "notified"
 
 
@@ -134,5 +135,6 @@ TRIGGERS: Final[dict[str, tuple[Part, str]]] = {
     "deadline": (Part.TIMED_OUT, "the extension"),
     "quiet limit": (Part.EXPIRED, "the extension"),
     "nobody online": (Part.OFFLINE, "the extension"),
+    "left the group": (Part.DROPPED, "the extension"),
 }
 """What the extension itself settles pending invitees to, and when."""

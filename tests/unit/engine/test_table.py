@@ -6,7 +6,7 @@ import pytest
 
 from ringline.protocol.messages import REQUESTS, OnInvitation
 from ringline_broker.engine.model import Part
-from ringline_broker.engine.step import Done, Forward, Refused, Show, Silence, role_of, standing_of
+from ringline_broker.engine.step import Done, Drop, Forward, Refused, Show, Silence, role_of, standing_of
 from ringline_broker.engine.table import RULES, TRIGGERS, Act, Role, Rule, Standing
 from tests.unit.engine.play import (
     IID,
@@ -26,16 +26,16 @@ from tests.unit.engine.play import (
 COLUMNS = (
     "stranger none tombstone open over",
     "inviter tombstone open over",
-    "invitee pending accepted rejected taken cancelled timed_out expired offline notified",
+    "invitee pending accepted rejected taken cancelled timed_out expired offline dropped notified",
 )
 BY_HAND = {
-    "invite": ("create create x x", "o x x", "x x x x x x x x x"),
-    "ringing": ("- - - -", "- - -", "forward - - - - - - - -"),
-    "accept": ("u u p p", "o p p", "accepted o o o o o o o o"),
-    "reject": ("u u p p", "o p p", "rejected o o o o o o o o"),
-    "cancel": ("bury u p p", "bury cancelled o", "p p p p p p p p p"),
-    "modify": ("u u p p", "o data o", "p p p p p p p p p"),
-    "get": ("u u p p", "show show show", "show show show show show show show show show"),
+    "invite": ("create create x x", "o x x", "x x x x x x x x x x"),
+    "ringing": ("- - - -", "- - -", "forward - - - - - - - - -"),
+    "accept": ("u u p p", "o p p", "accepted o o o o o o o o o"),
+    "reject": ("u u p p", "o p p", "rejected o o o o o o o o o"),
+    "cancel": ("bury u p p", "bury cancelled o", "p p p p p p p p p p"),
+    "modify": ("u u p p", "o data o", "p p p p p p p p p p"),
+    "get": ("u u p p", "show show show", "show show show show show show show show show show"),
 }
 NAMES = {"u": "unknown_invitation", "o": "invitation_over", "p": "not_permitted", "x": "already_exists"}
 CODES = {"unknown_invitation": 8010, "invitation_over": 8010, "not_permitted": 8011, "already_exists": 8012}
@@ -78,7 +78,7 @@ def test_every_operation_on_an_invitation_meets_a_rule_wherever_it_comes() -> No
 OPEN, OVER = False, True
 FOUND = {
     **dict.fromkeys((Standing.NONE, Standing.TOMBSTONE, Standing.OPEN, Standing.PENDING), (OPEN,)),
-    **dict.fromkeys((Standing.ACCEPTED, Standing.REJECTED, Standing.CANCELLED), (OPEN, OVER)),
+    **dict.fromkeys((Standing.ACCEPTED, Standing.REJECTED, Standing.CANCELLED, Standing.DROPPED), (OPEN, OVER)),
     **dict.fromkeys((Standing.OVER, Standing.TAKEN, Standing.TIMED_OUT, Standing.EXPIRED), (OVER,)),
     **dict.fromkeys((Standing.OFFLINE, Standing.NOTIFIED), (OVER,)),
 }
@@ -144,6 +144,12 @@ def _offline() -> Play:
     return play
 
 
+def _dropped() -> Play:
+    play = rung("bob", "cid", gid="g")
+    play.do(Drop(IID, ("bob",), "left"))
+    return play
+
+
 SETTLINGS: dict[Standing, Callable[[], Play]] = {
     Standing.PENDING: lambda: rung("bob", "cid", data=b"first"),
     Standing.ACCEPTED: _accepted,
@@ -153,6 +159,7 @@ SETTLINGS: dict[Standing, Callable[[], Play]] = {
     Standing.TIMED_OUT: _timed_out,
     Standing.EXPIRED: _expired,
     Standing.OFFLINE: _offline,
+    Standing.DROPPED: _dropped,
     Standing.NOTIFIED: lambda: rung("bob", "cid", answers=0),
 }
 
@@ -182,7 +189,7 @@ CASES = [
 
 def test_the_cases_are_every_row_and_more() -> None:
     assert {case.values[:3] for case in CASES} == set(RULES)
-    assert len(CASES) == 7 * (4 + 3 + 12)  # accepted, rejected and cancelled invitees are found open and over
+    assert len(CASES) == 7 * (4 + 3 + 14)  # accepted, rejected, cancelled and dropped invitees are found open and over
 
 
 @pytest.mark.parametrize(("op", "role", "standing", "over"), CASES)
@@ -266,12 +273,13 @@ EFFECTS: dict[Act, Callable[[Play, str, Rule], None]] = {
         ("deadline", _timed_out),
         ("quiet limit", _expired),
         ("nobody online", _offline),
+        ("left the group", _dropped),
     ],
 )
 def test_the_extension_settles_the_pending_as_its_triggers_say(trigger: str, makes: Callable[[], Play]) -> None:
     part, _ = TRIGGERS[trigger]
     assert makes().parts()["bob"] == part
-    assert len(TRIGGERS) == 4
+    assert len(TRIGGERS) == 5
 
 
 def test_every_part_is_one_that_a_rule_or_a_trigger_leads_to() -> None:
