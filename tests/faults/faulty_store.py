@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
+from ringline_broker.engine.groups.model import Person, Standing
 from ringline_broker.engine.model import Invitation
 from ringline_broker.server import Server
-from ringline_broker.service.ports import Change, Held, Mark, Store, StoreUnavailable
+from ringline_broker.service.ports import Change, GroupChange, Held, HeldGroup, Mark, Store, StoreUnavailable
 from tests.support.running import Ring
 
 
@@ -85,6 +86,36 @@ class FaultyStore:
     async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
         await self._before("open_counts")
         return await self._store.open_counts(users)
+
+    async def load_groups(self, wanted: Mapping[str, Collection[str]]) -> dict[str, HeldGroup]:
+        await self._before("load_groups")
+        return await self._store.load_groups(wanted)
+
+    async def commit_groups(self, changes: Sequence[GroupChange]) -> list[bool]:
+        await self._before("commit_groups")
+        written = await self._store.commit_groups(changes)
+        self._fail("commit_groups", self.breaks_after)
+        return written
+
+    async def mark_groups(self, marks: Sequence[Mark]) -> None:
+        await self._before("mark_groups")
+        await self._store.mark_groups(marks)
+
+    async def unmarked_groups(self, limit: int) -> list[HeldGroup]:
+        await self._before("unmarked_groups")
+        return await self._store.unmarked_groups(limit)
+
+    async def people(self, gid: str, standing: Standing, after: str, limit: int) -> list[Person]:
+        await self._before("people")
+        return await self._store.people(gid, standing, after, limit)
+
+    async def groups_of(self, user: str, after: str, limit: int) -> list[tuple[str, int]]:
+        await self._before("groups_of")
+        return await self._store.groups_of(user, after, limit)
+
+    async def of_group(self, gid: str, after: str, limit: int) -> list[Invitation]:
+        await self._before("of_group")
+        return await self._store.of_group(gid, after, limit)
 
     async def purge(self, before_ms: int, limit: int) -> int:
         await self._before("purge")

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import sqlite3
+import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,8 @@ from ringline_broker.testing import ManualClock
 from tests.stores.made import NOW
 
 T = TypeVar("T")
+WITHIN_S = 20
+"""What takes real time is awaited so long."""
 
 
 class Run(Protocol):
@@ -78,6 +82,21 @@ class Place:
         """Close whatever was opened."""
         for store in self._opened:
             self.run(store.close())
+
+
+class Held:
+    """A job that holds the store's thread inside a transaction until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self._go = threading.Event()
+
+    def __call__(self, _: sqlite3.Connection) -> None:
+        self.begun.set()
+        assert self._go.wait(WITHIN_S)
+
+    def let_go(self) -> None:
+        self._go.set()
 
 
 def missing(service: str) -> NoReturn:

@@ -10,35 +10,31 @@ import secrets
 import shutil
 import sqlite3
 import tempfile
-import threading
 from collections import defaultdict
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 
 from ringline.protocol.messages import OnInvitation
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Ask, Command, Deadline, NobodyOnline, step
 from ringline_broker.service.ports import Change, Mark, Store
-from ringline_broker.stores import record
+from ringline_broker.stores import group_record, record
 from ringline_broker.stores.memory import MemoryStore
 from ringline_broker.stores.sqlite import SqliteStore
 from ringline_broker.testing import ManualClock
 from tests.stores.child import AT_ONCE
-from tests.stores.kinds import Run, turn
+from tests.stores.group_rules import GIDS, USERS, GroupRules, straight, users
+from tests.stores.kinds import WITHIN_S, Held, Run, turn
 from tests.stores.made import NOW, first, rung
 from tests.stores.processes import child, line_of, rest_of
 from tests.stores.story import batches
 from tests.unit.engine.play import accept, cancel, invite, modify, reject
 
-T = TypeVar("T")
-WITHIN_S = 20
-USERS = ("ann", "ben", "Ben", "é", "e\N{COMBINING ACUTE ACCENT}", "😀")
 IIDS = ("i1", "i2", "I2", "ß", "\N{FULLWIDTH TILDE}", "\U0001f514")
 OPS = ("invite", "accept", "reject", "cancel", "modify", "due", "offline")
 DATA = st.sampled_from((b"", b"\0\xff", b"x" * 3_000, b"y" * 8_192))
@@ -46,7 +42,6 @@ DATA = st.sampled_from((b"", b"\0\xff", b"x" * 3_000, b"y" * 8_192))
 PASSING = st.sampled_from((5_000, 0, 1, 999, 1_000, 40_000, 90_000_000))
 
 iids = st.sampled_from(IIDS)
-users = st.sampled_from(USERS)
 some_users = st.lists(users, min_size=1, max_size=3, unique=True).map(tuple)
 
 
@@ -93,17 +88,7 @@ def _requests(op: str, iid: str) -> st.SearchStrategy[OnInvitation]:
             return DATA.map(lambda data: modify(data, iid=iid))
 
 
-def straight(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that waits for nothing, as the model's are, without an event loop."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    raise AssertionError("the model waits for something")
-
-
-class Histories(RuleBasedStateMachine):
+class Histories(GroupRules):
     """The same calls on both stores; what can be seen of them must be the same after each."""
 
     def __init__(self) -> None:
@@ -118,9 +103,6 @@ class Histories(RuleBasedStateMachine):
         # Of every id that is there: all its versions so far, and wherever its mark stood.
         self.versions: dict[str, list[Invitation]] = {}
         self.stood: dict[str, set[int]] = defaultdict(lambda: {0})
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(work)
 
     def open(self) -> SqliteStore:
         store = SqliteStore(self.folder / "ringline.sqlite", self.clock, "off")  # losing power is not played
@@ -147,6 +129,8 @@ class Histories(RuleBasedStateMachine):
             made = step(base, data.draw(commands(iid, base), "command"), self.model.now()).invitation
             if made is None or made is base:
                 continue
+            if base is None or base.is_tombstone:
+                made = made._replace(gid=data.draw(st.sampled_from(("", *GIDS)), "gid"))
             batch.append(Change(made, base.n if base else 0))
             expected.append(base is (known[-1] if known else None))
             if expected[-1]:
@@ -234,6 +218,7 @@ class Histories(RuleBasedStateMachine):
         for iid in set(self.versions) - set(left):
             del self.versions[iid]
             self.stood.pop(iid, None)
+        self.forget_purged_groups()
 
     @rule(ms=PASSING)
     def advance(self, ms: int) -> None:
@@ -249,6 +234,9 @@ class Histories(RuleBasedStateMachine):
     def close_and_open(self) -> None:
         self.run(self.store.close())
         self.store = self.open()
+        assert self.run(self.store.load(IIDS)) == straight(self.model.load(IIDS)), "closing writes the last marks"
+        of_groups = dict.fromkeys(GIDS, USERS)
+        assert self.run(self.store.load_groups(of_groups)) == straight(self.model.load_groups(of_groups)), "likewise"
         self.check_restarted()
 
     @rule()
@@ -260,28 +248,26 @@ class Histories(RuleBasedStateMachine):
     def crash_in_a_transaction(self, data: st.DataObject) -> None:
         """The transaction in which the copy is taken is not answered, so nothing of it may be there."""
         batch, _ = self.draw_batch(data)
+        groups, _ = self.draw_groups(data)
         filler = [first(rung(f"filler {at}", data=secrets.token_bytes(8_000))) for at in range(3)]
-        begun, go = threading.Event(), threading.Event()
-
-        def hold(_: sqlite3.Connection) -> None:
-            begun.set()
-            assert go.wait(WITHIN_S)
+        first_held, last_held = Held(), Held()
 
         async def crash() -> Path:
-            # All in one transaction: it begins with a job that waits until the others are there.
-            gate = threading.Event()
-            gate = threading.Event()
-            wait = asyncio.create_task(self.store._thread.run(lambda _: gate.wait(WITHIN_S)))
+            # All in one transaction: the thread is held in the one before until they wait.
+            before = asyncio.create_task(self.store._thread.run(first_held))
+            await asyncio.to_thread(first_held.begun.wait, WITHIN_S)
             commit = asyncio.create_task(self.store.commit([*batch, *filler]))
-            held = asyncio.create_task(self.store._thread.run(hold))
+            of_groups = asyncio.create_task(self.store.commit_groups(groups))
+            held = asyncio.create_task(self.store._thread.run(last_held))
             await turn()
-            gate.set()
-            await asyncio.to_thread(begun.wait, WITHIN_S)
+            first_held.let_go()
+            await asyncio.to_thread(last_held.begun.wait, WITHIN_S)
+            await before
             assert not commit.done()
+            assert not of_groups.done()
             copy = await asyncio.to_thread(self.copy)
-            go.set()
-            await asyncio.gather(wait, held)
-            await commit
+            last_held.let_go()
+            await asyncio.gather(commit, of_groups, held)
             return copy
 
         self.replace_by(self.run(crash()))
@@ -317,6 +303,7 @@ class Histories(RuleBasedStateMachine):
             assert kept[iid].mark <= held.mark, "a mark never runs ahead"
             assert kept[iid].mark in self.stood[iid], "a mark stands only where it was put"
             self.model._marks[iid] = kept[iid].mark
+        self.check_restarted_groups()
 
     # what can be seen
 
@@ -335,7 +322,7 @@ class Histories(RuleBasedStateMachine):
             seen["all", user] = await store.of_user(user, 0, "", 100)
             seen["open", user] = await store.of_user(user, None, "", 100)
             seen["page", user] = await store.of_user(user, self.model.now() - 1_000, "i1", 2)
-        return seen
+        return seen | await self.groups_seen_of(store)
 
     @invariant()
     def the_file_is_consistent(self) -> None:
@@ -348,30 +335,45 @@ def _make_hard(db: sqlite3.Connection) -> None:
         db.execute(f"PRAGMA {pragma}").fetchall()
 
 
-Rows = tuple[list[tuple[Any, ...]], list[tuple[str, str]], str]
+class Rows(NamedTuple):
+    """Everything in the file, and what sqlite says of it."""
+
+    invitations: list[tuple[Any, ...]]
+    parties: list[tuple[str, str]]
+    groups: list[tuple[Any, ...]]
+    people: list[tuple[Any, ...]]
+    integrity: str
 
 
 def rows(db: sqlite3.Connection) -> Rows:
-    """Everything in the file, and what sqlite says of it."""
-    return (
-        db.execute("SELECT iid, inviter, n, ended, body FROM invitation").fetchall(),
+    return Rows(
+        db.execute("SELECT iid, inviter, n, ended, gid, body FROM invitation").fetchall(),
         db.execute("SELECT user, iid FROM party").fetchall(),
+        db.execute("SELECT gid, n, dismissed, body FROM grp").fetchall(),
+        db.execute("SELECT gid, user, standing, body FROM person").fetchall(),
         db.execute("PRAGMA integrity_check").fetchone()[0],
     )
 
 
 def consistent(found: Rows) -> None:
-    """Columns and parties say what the bodies say, and no more."""
-    invitations, parties, integrity = found
-    assert integrity == "ok"
+    """Columns and parties say what the bodies say, and no more; people are in groups that stand."""
+    assert found.integrity == "ok"
     expected: set[tuple[str, str]] = set()
-    for iid, inviter, n, ended, body in invitations:
+    for iid, *columns, body in found.invitations:
         invitation = record.decode(body)
-        assert (iid, inviter, n, ended) == (invitation.iid, invitation.inviter, invitation.n, invitation.ended)
+        assert iid == invitation.iid
+        assert columns == [invitation.inviter, invitation.n, invitation.ended, invitation.gid]
         if not invitation.is_tombstone:
             expected |= {(user, iid) for user in invitation.parties}
-    assert len(parties) == len(expected)
-    assert set(parties) == expected
+    assert len(found.parties) == len(expected)
+    assert set(found.parties) == expected
+    groups = [(*columns, group_record.decode_group(body)) for *columns, body in found.groups]
+    assert all((gid, n, end) == (group.gid, group.n, group.dismissed) for gid, n, end, group in groups)
+    standing_groups = {gid for gid, _, end, _ in groups if end is None}
+    for gid, user, standing, body in found.people:
+        person = group_record.decode_person(body)
+        assert (user, standing) == (person.user, person.standing)
+        assert gid in standing_groups
 
 
 TestHistories = pytest.mark.timeout(900)(Histories.TestCase)  # a failure takes minutes to be made small
@@ -398,7 +400,7 @@ def test_a_killed_process_has_kept_all_it_answered_and_no_half_batch(tmp_path: P
     run(store.close())
     consistent(found)
 
-    kept = {iid: record.decode(body) for iid, _, _, _, body in found[0]}
+    kept = {iid: record.decode(body) for iid, *_, body in found.invitations}
     expected: dict[str, Invitation] = {}
     story = batches(seed)
     # Some calls were under way: of the batches after the answered ones a few may be there, each whole and in order.

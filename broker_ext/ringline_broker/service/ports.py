@@ -6,6 +6,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from ringline.protocol.errors import RinglineError
+from ringline_broker.engine.groups.model import Group, GroupView, Person, Standing
 from ringline_broker.engine.model import Invitation
 
 
@@ -55,7 +56,62 @@ class Held(NamedTuple):
     mark: int
 
 
-class Store(Protocol):
+class GroupChange(NamedTuple):
+    """A version of a group to commit, with the rows of people that change with it.
+
+    Attributes:
+        group: the new version; its rows all go where it is dismissed.
+        expected: the version the store must have (0: does not have the id; a dismissed group keeps it until purged).
+        people: by user; None takes the row away.
+    """
+
+    group: Group
+    expected: int
+    people: Mapping[str, Person | None]
+
+
+class HeldGroup(NamedTuple):
+    """A group as the store has it, with those rows that were asked for, and the version up to which its events were
+    handed to the broker and what follows from them was done.
+    """
+
+    view: GroupView
+    mark: int
+
+
+class GroupStore(Protocol):
+    """Keeps groups, with one row a person beside each. The same rules hold as for Store."""
+
+    async def load_groups(self, wanted: Mapping[str, Collection[str]]) -> dict[str, HeldGroup]:
+        """The groups that exist or were dismissed not long ago, by id, each with the rows of the users named."""
+        ...
+
+    async def commit_groups(self, changes: Sequence[GroupChange]) -> list[bool]:
+        """Write new versions with their rows; for each whether it was written, as `Store.commit`."""
+        ...
+
+    async def mark_groups(self, marks: Sequence[Mark]) -> None:
+        """Move marks, as `Store.mark`; `iid` is the group's id."""
+        ...
+
+    async def unmarked_groups(self, limit: int) -> list[HeldGroup]:
+        """Groups with events whose consequences may not have happened; with no rows."""
+        ...
+
+    async def people(self, gid: str, standing: Standing, after: str, limit: int) -> list[Person]:
+        """The rows of this standing, by user id in byte order, above `after`."""
+        ...
+
+    async def groups_of(self, user: str, after: str, limit: int) -> list[tuple[str, int]]:
+        """The groups the user is a member of, by id in byte order above `after`, each with its version."""
+        ...
+
+    async def of_group(self, gid: str, after: str, limit: int) -> list[Invitation]:
+        """The open invitations made in the group, by id in byte order above `after`."""
+        ...
+
+
+class Store(GroupStore, Protocol):
     """Keeps invitations. Compare-and-swap by version is its heart; it decides nothing else.
 
     Every method raises StoreUnavailable where the store cannot be reached or cannot write, and after `close`. Time is
@@ -106,7 +162,9 @@ class Store(Protocol):
         ...
 
     async def purge(self, before_ms: int, limit: int) -> int:
-        """Forget invitations that ended before, those that ended first before others; returns how many."""
+        """Forget invitations that ended and groups that were dismissed before, the oldest of both kinds first, at most
+        `limit` of both together; returns how many.
+        """
         ...
 
     async def close(self) -> None:
@@ -151,5 +209,11 @@ class Binding(Protocol):
 
         Returns:
             Whether anybody was there to hear it, at once or, where the broker takes time to tell, later.
+        """
+        ...
+
+    def close_group(self, gid: str, users: Collection[str] | None) -> None:
+        """Take the group's topic away from these users, or from all: nothing published from now on reaches them there.
+        Whether a user may have it again is asked of the service.
         """
         ...

@@ -3,22 +3,25 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from ringline_broker.engine.groups.model import Group
 from ringline_broker.engine.model import Invitation
 from ringline_broker.service.clock import SteadyTime
-from ringline_broker.service.ports import Change, Clock, Held, Mark, StoreUnavailable
+from ringline_broker.service.ports import Change, Clock, Held, Mark
+from ringline_broker.stores.memory_groups import MemoryGroups
 
 
-class MemoryStore:
+class MemoryStore(MemoryGroups):
     """Keeps invitations in dictionaries."""
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self._time = SteadyTime(clock)
         self._invitations: dict[str, Invitation] = {}
         self._marks: dict[str, int] = {}
         self._due: dict[str, int] = {}
         self._iids_of: dict[str, set[str]] = defaultdict(set)
         self._open: dict[str, set[str]] = defaultdict(set)
-        self._closed = False
+        self._open_in: dict[str, set[str]] = defaultdict(set)
 
     def now(self) -> int:
         """Store time, epoch milliseconds."""
@@ -49,8 +52,10 @@ class MemoryStore:
         self._marks.setdefault(iid, 0)
         if invitation.ended is None:
             self._open[invitation.inviter].add(iid)
+            self._open_in[invitation.gid].add(iid)
         else:
             self._open[invitation.inviter].discard(iid)
+            self._open_in[invitation.gid].discard(iid)
         if invitation.due is None:
             self._due.pop(iid, None)
         else:
@@ -95,6 +100,12 @@ class MemoryStore:
         ]
         return [invitation for key, invitation in sorted(found, key=lambda row: row[0]) if key > start][:limit]
 
+    async def of_group(self, gid: str, after: str, limit: int) -> list[Invitation]:
+        """The open invitations made in the group, by id in byte order."""
+        self._check_open()
+        iids = sorted(self._open_in.get(gid, ()) if gid else (), key=str.encode)
+        return [self._invitations[iid] for iid in iids if iid.encode() > after.encode()][:limit]
+
     async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
         """How many open invitations each user is the inviter of."""
         self._check_open()
@@ -103,21 +114,25 @@ class MemoryStore:
     async def purge(self, before_ms: int, limit: int) -> int:
         """Forget what ended before, the oldest first."""
         self._check_open()
-        ended = ((i.ended, i) for i in self._invitations.values() if i.ended is not None and i.ended < before_ms)
-        old = sorted(ended, key=lambda row: row[0])[:limit]
-        for _, invitation in old:
-            del self._invitations[invitation.iid], self._marks[invitation.iid]
-            for user in invitation.parties:
-                self._iids_of[user].discard(invitation.iid)
+        ends: list[tuple[int | None, Invitation | Group]] = [(i.ended, i) for i in self._invitations.values()]
+        ends += [(group.dismissed, group) for group in self._groups.values()]
+        old = [(end, one) for end, one in ends if end is not None and end < before_ms]
+        old = sorted(old, key=lambda row: row[0])[:limit]
+        for _, one in old:
+            if isinstance(one, Group):
+                self._forget_group(one.gid)
+            else:
+                self._forget(one)
         return len(old)
+
+    def _forget(self, invitation: Invitation) -> None:
+        del self._invitations[invitation.iid], self._marks[invitation.iid]
+        for user in invitation.parties:
+            self._iids_of[user].discard(invitation.iid)
 
     async def close(self) -> None:
         """Let go of everything."""
         self._closed = True
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
 
     def _held(self, iid: str) -> Held:
         return Held(self._invitations[iid], self._marks[iid])

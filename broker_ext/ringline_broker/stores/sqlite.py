@@ -5,46 +5,49 @@ All calls that wait share one transaction (group commit), and none returns befor
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from ringline_broker.engine.model import Invitation
 from ringline_broker.service.clock import SteadyTime
 from ringline_broker.service.ports import Change, Clock, Held, Mark, StoreUnavailable
 from ringline_broker.stores import migrate
 from ringline_broker.stores.lock import FileLock
+from ringline_broker.stores.marks import moved
 from ringline_broker.stores.recent import OpenCounts, Recent, makes
 from ringline_broker.stores.record import decode, encode, parties
+from ringline_broker.stores.sqlite_groups import SqliteGroups
 from ringline_broker.stores.writer import WriterThread
 
 _INSERT: Final = (
-    "INSERT INTO invitation (iid, inviter, n, mark, due, ended, body) VALUES (?, ?, ?, 0, ?, ?, ?) "
+    "INSERT INTO invitation (iid, inviter, n, mark, due, ended, gid, body) VALUES (?, ?, ?, 0, ?, ?, ?, ?) "
     "ON CONFLICT DO NOTHING"
 )
 _UPDATE: Final = (
-    "UPDATE invitation SET inviter = ?, n = ?, due = ?, ended = ?, body = ? WHERE iid = ? AND n = ?"
+    "UPDATE invitation SET inviter = ?, n = ?, due = ?, ended = ?, gid = ?, body = ? WHERE iid = ? AND n = ?"
 )
 _PARTY: Final = "INSERT OR IGNORE INTO party (user, iid) VALUES (?, ?)"
-_MARK: Final = "UPDATE invitation SET mark = ? WHERE iid = ? AND mark = ?"
 _DUE: Final = "SELECT id, iid FROM invitation WHERE due <= ? ORDER BY due, iid LIMIT ?"
 _LEASE: Final = "UPDATE invitation SET due = ? WHERE id = ?"
 _OF_USER: Final = (
     "SELECT i.body FROM party p JOIN invitation i ON i.iid = p.iid WHERE p.user = ? AND p.iid > ? "
     "AND (i.ended IS NULL OR i.ended > ?) ORDER BY p.iid LIMIT ?"
 )
-_OLD: Final = "SELECT id, iid, body FROM invitation WHERE ended < ? ORDER BY ended LIMIT ?"
+_OLD: Final = (
+    "SELECT id, ended AS at, iid, body FROM invitation WHERE ended < ? "
+    "UNION ALL SELECT id, dismissed, NULL, NULL FROM grp WHERE dismissed < ? ORDER BY at LIMIT ?"
+)
 _OPEN: Final = "SELECT inviter, count(*) FROM invitation WHERE ended IS NULL GROUP BY inviter"
 _FOREVER: Final = 2**62
 _CACHE_KIB: Final = 65_536
 """Pages kept in memory, as far as there are so many; a busy server's index pages fit."""
 _CHECKPOINT_PAGES: Final = 4_000
 """How long the write-ahead log grows before it is folded into the file; a page written often is folded once."""
-T = TypeVar("T")
 
 
-class SqliteStore:
-    """Keeps invitations in a sqlite file.
+class SqliteStore(SqliteGroups):
+    """Keeps invitations and groups in a sqlite file.
 
     Args:
         path: the file; its folder is made where missing. A file beside it, with `.lock` added, is held while open.
@@ -67,16 +70,9 @@ class SqliteStore:
         except BaseException:
             self._lock.release()
             raise
+        super().__init__(WriterThread(db), SteadyTime(clock, newest))
         self._recent = Recent()
         self._open = OpenCounts(counts)
-        self._thread = WriterThread(db)
-        self._time = SteadyTime(clock, newest)
-        self._marks: dict[str, list[Mark]] = {}
-        self._closed = False
-
-    def now(self) -> int:
-        """Store time, epoch milliseconds."""
-        return self._time.now()
 
     async def load(self, iids: Collection[str]) -> dict[str, Held]:
         """The invitations that exist, by id."""
@@ -136,8 +132,7 @@ class SqliteStore:
         """Remember marks; they are written with the next commit, since a mark may lag and costs no transaction so."""
         self._check_open()
         self._recent.marked(marks)
-        for mark in marks:
-            self._marks.setdefault(mark.iid, []).append(mark)
+        self._marks.add(marks)
 
     async def unmarked(self, limit: int) -> list[Held]:
         """Invitations with events that may not have been handed over."""
@@ -159,21 +154,26 @@ class SqliteStore:
     async def purge(self, before_ms: int, limit: int) -> int:
         """Forget what ended before."""
 
-        def forget(db: sqlite3.Connection) -> list[str]:
+        def forget(db: sqlite3.Connection) -> tuple[list[str], int]:
             old: list[tuple[int]] = []
+            groups: list[tuple[int]] = []
             iids: list[str] = []
             told: list[tuple[str, str]] = []
-            for row, iid, body in db.execute(_OLD, (before_ms, limit)):
-                old.append((row,))
-                iids.append(iid)
-                told.extend((user, iid) for user in parties(body))
+            for row, _, iid, body in db.execute(_OLD, (before_ms, before_ms, limit)):
+                if iid is None:
+                    groups.append((row,))
+                else:
+                    old.append((row,))
+                    iids.append(iid)
+                    told.extend((user, iid) for user in parties(body))
             db.executemany("DELETE FROM invitation WHERE id = ?", old)
             db.executemany("DELETE FROM party WHERE user = ? AND iid = ?", told)
-            return iids
+            db.executemany("DELETE FROM grp WHERE id = ?", groups)  # its people went when it was dismissed
+            return iids, len(groups)
 
-        gone = await self._thread.run(forget)
+        gone, groups = await self._thread.run(forget)
         self._recent.forget(gone)
-        return len(gone)
+        return len(gone) + groups
 
     async def close(self) -> None:
         """Write the last marks and let go of the file."""
@@ -184,29 +184,9 @@ class SqliteStore:
         await self._thread.stop()
         self._lock.release()
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
-
     def _held(self, row: tuple[bytes, int]) -> Held:
         invitation = decode(row[0])
-        mark = row[1]
-        for waiting in self._marks.get(invitation.iid, ()):
-            if waiting.since == mark:
-                mark = waiting.to
-        return Held(invitation, mark)
-
-    def _with_marks(self, work: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
-        """The same work, after the marks that wait."""
-        marks, self._marks = self._marks, {}
-        if not marks:
-            return work
-
-        def both(db: sqlite3.Connection) -> T:
-            db.executemany(_MARK, [(mark.to, mark.iid, mark.since) for some in marks.values() for mark in some])
-            return work(db)
-
-        return both
+        return Held(invitation, moved(row[1], self._marks.of(invitation.iid)))
 
 
 def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int, dict[str, int]]:
@@ -236,7 +216,7 @@ def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int, dict[st
 def _write(db: sqlite3.Connection, change: Change) -> bool:
     i = change.invitation
     if change.expected:
-        done = db.execute(_UPDATE, (i.inviter, i.n, i.due, i.ended, encode(i), i.iid, change.expected))
+        done = db.execute(_UPDATE, (i.inviter, i.n, i.due, i.ended, i.gid, encode(i), i.iid, change.expected))
     else:
-        done = db.execute(_INSERT, (i.iid, i.inviter, i.n, i.due, i.ended, encode(i)))
+        done = db.execute(_INSERT, (i.iid, i.inviter, i.n, i.due, i.ended, i.gid, encode(i)))
     return done.rowcount == 1

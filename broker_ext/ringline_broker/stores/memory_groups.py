@@ -1,0 +1,87 @@
+"""The groups of the reference model, in dictionaries."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+
+from ringline_broker.engine.groups.model import Group, GroupView, Person, Standing
+from ringline_broker.service.ports import GroupChange, HeldGroup, Mark, StoreUnavailable
+
+
+class MemoryGroups:
+    """The part of MemoryStore that keeps groups."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, Group] = {}
+        self._group_marks: dict[str, int] = {}
+        self._people: dict[str, dict[str, Person]] = {}
+        self._gids_of: dict[str, set[str]] = defaultdict(set)
+        """Of each user: the groups they are a member of."""
+        self._closed = False
+
+    async def load_groups(self, wanted: Mapping[str, Collection[str]]) -> dict[str, HeldGroup]:
+        """The groups that exist, each with the rows of the users named."""
+        self._check_open()
+        return {gid: self._held_group(gid, users) for gid, users in wanted.items() if gid in self._groups}
+
+    async def commit_groups(self, changes: Sequence[GroupChange]) -> list[bool]:
+        """Write new versions, with their rows, where the expected one stands."""
+        self._check_open()
+        return [self._commit_group(change) for change in changes]
+
+    def _commit_group(self, change: GroupChange) -> bool:
+        group = change.group
+        standing = self._groups.get(group.gid)
+        if (0 if standing is None else standing.n) != change.expected:
+            return False
+        self._groups[group.gid] = group
+        self._group_marks.setdefault(group.gid, 0)
+        rows = self._people.setdefault(group.gid, {})
+        people = change.people if group.dismissed is None else dict.fromkeys(rows)
+        for user, person in people.items():
+            if person is None:
+                rows.pop(user, None)
+            else:
+                rows[user] = person
+            if person is not None and person.standing is Standing.MEMBER:
+                self._gids_of[user].add(group.gid)
+            else:
+                self._gids_of[user].discard(group.gid)
+        return True
+
+    async def mark_groups(self, marks: Sequence[Mark]) -> None:
+        """Move marks that stand where the caller thinks."""
+        self._check_open()
+        for mark in marks:
+            if self._group_marks.get(mark.iid) == mark.since:
+                self._group_marks[mark.iid] = mark.to
+
+    async def unmarked_groups(self, limit: int) -> list[HeldGroup]:
+        """Groups with events whose consequences may not have happened."""
+        self._check_open()
+        late = [gid for gid, group in self._groups.items() if self._group_marks[gid] < group.n]
+        return [self._held_group(gid, ()) for gid in late[:limit]]
+
+    async def people(self, gid: str, standing: Standing, after: str, limit: int) -> list[Person]:
+        """The rows of this standing, by user id in byte order."""
+        self._check_open()
+        rows = self._people.get(gid, {})
+        users = sorted((user for user, person in rows.items() if person.standing is standing), key=str.encode)
+        return [rows[user] for user in users if user.encode() > after.encode()][:limit]
+
+    async def groups_of(self, user: str, after: str, limit: int) -> list[tuple[str, int]]:
+        """The groups the user is a member of, by id in byte order, each with its version."""
+        self._check_open()
+        gids = sorted(self._gids_of.get(user, ()), key=str.encode)
+        return [(gid, self._groups[gid].n) for gid in gids if gid.encode() > after.encode()][:limit]
+
+    def _forget_group(self, gid: str) -> None:
+        del self._groups[gid], self._group_marks[gid], self._people[gid]
+
+    def _held_group(self, gid: str, users: Collection[str]) -> HeldGroup:
+        rows = self._people[gid]
+        return HeldGroup(GroupView(self._groups[gid], {user: rows[user] for user in users if user in rows}),
+                         self._group_marks[gid])  # fmt: skip
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
