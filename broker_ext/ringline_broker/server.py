@@ -70,7 +70,7 @@ class Server:
         binding = self.make_binding()
         store = await asyncio.to_thread(self.open_store)
         service = Service(store, binding, self._clock, self._config.settings)
-        binding.on_request, binding.now = service.take, service.now
+        binding.on_request, binding.now, binding.is_member = service.take, service.now, service.is_member
         try:
             await service.start()
             await binding.start()

@@ -9,8 +9,11 @@ from ringline.protocol.codec import pack
 from ringline.protocol.limits import MAX_MESSAGE_BYTES
 from ringline.protocol.messages import Invited, event_map, join_events
 from ringline.protocol.topics import Topics
+from ringline_broker.engine.groups.log import message_for as group_message
+from ringline_broker.engine.groups.log import news as group_events
+from ringline_broker.engine.groups.model import Group
 from ringline_broker.engine.log import events_since, message_for, recipients_since, ttl_for
-from ringline_broker.engine.model import Invitation, LogEvent
+from ringline_broker.engine.model import MEMBERS, Invitation, LogEvent
 from ringline_broker.metrics import Counters
 from ringline_broker.service.ports import Binding, Reach
 
@@ -58,7 +61,7 @@ class Outbox:
                 if one.is_new and user == one.invitation.inviter:
                     fresh.append(_Fresh(one.invitation, copies, expiry_ms))
                 else:
-                    letters.add(self._topics.events(user), copies.for_user(user), expiry_ms)
+                    letters.add(self._topic_of(one.invitation, user), copies.for_user(user), expiry_ms)
         reach = {topic: self._send(topic, *letter) for topic, letter in letters.sealed()}
         waiting = {topic: said for topic, said in reach.items() if not isinstance(said, Reach)}
         told = {topic: said for topic, said in reach.items() if isinstance(said, Reach)}
@@ -67,6 +70,21 @@ class Outbox:
         at_once: asyncio.Future[list[Invitation]] = asyncio.get_running_loop().create_future()
         at_once.set_result(self._tell_inviters(fresh, told))
         return at_once
+
+    def _topic_of(self, invitation: Invitation, user: str) -> str:
+        return self._topics.group_events(invitation.gid) if user == MEMBERS else self._topics.events(user)
+
+    def group_news(self, group: Group, since: int) -> None:
+        """Publish a group's events after version `since`: on its topic, and on those of the users they name."""
+        letters = _Letters()
+        for event, p in group_events(group, since):
+            packed = [pack(event_map(group_message(event, p, group.gid)))]
+            if event.for_all:
+                letters.add(self._topics.group_events(group.gid), packed, None)
+            for user in event.to:
+                letters.add(self._topics.events(user), packed, None)
+        for topic, letter in letters.sealed():
+            self._send(topic, *letter)
 
     def answer(self, user: str, device: str, payload: bytes) -> None:
         """Answer one device."""

@@ -4,32 +4,36 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ringline.protocol.codec import pack
 from ringline.protocol.errors import SERVER_UNAVAILABLE, TOO_MANY_REQUESTS, ProtocolError
+from ringline.protocol.group_messages import OnGroup
 from ringline.protocol.messages import (
     Answer,
     Invite,
     NowRinging,
     OnInvitation,
     Refusal,
-    Request,
     RequestRefused,
     Sync,
     decode_request,
     encode_answer,
     event_map,
 )
+from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
+from ringline_broker.engine.groups.model import GroupView
+from ringline_broker.engine.groups.rights import invite_fault, members_among
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import (
     Ask,
     Command,
     Deadline,
     Done,
+    Drop,
     Forward,
     Limits,
     NobodyOnline,
@@ -40,6 +44,9 @@ from ringline_broker.engine.step import (
     step,
 )
 from ringline_broker.metrics import Counters
+from ringline_broker.service.group_queries import GroupQueries, Query
+from ringline_broker.service.groups import Desk, Groups, GroupTask
+from ringline_broker.service.membership import is_member, views
 from ringline_broker.service.outbox import News, Outbox
 from ringline_broker.service.ports import Binding, Change, Clock, Held, Incoming, Mark, Store, StoreUnavailable
 from ringline_broker.service.sync import answer_sync
@@ -57,6 +64,7 @@ class _Task(NamedTuple):
     command: Command
     received_ms: int
     request: OnInvitation | None = None
+    fault: Refused | None = None
 
 
 @dataclass(slots=True)
@@ -92,6 +100,9 @@ class Service:
         self.counters = Counters()
         self._outbox = Outbox(binding, Topics(self._settings.prefix), self.counters)
         self._timers = Timers(store, clock, self._settings, self._fire)
+        desk = Desk(self._settle_drops, self._answer, self._refuse, self._unavailable)
+        self._groups = Groups(store, binding, self._outbox, self._settings, self.counters, desk)
+        self._queries = GroupQueries(store)
         self._incoming: list[Incoming] = []
         self._commands: list[Deadline | NobodyOnline] = []
         self._work = asyncio.Event()
@@ -105,6 +116,14 @@ class Service:
         """Store time, epoch milliseconds, for stamping requests as they are read."""
         return self._store.now()
 
+    async def is_member(self, gid: str, user: str) -> bool:
+        """Whether the user may hear the group's topic.
+
+        Raises:
+            StoreUnavailable: the store cannot tell.
+        """
+        return await is_member(self._store, gid, user)
+
     async def start(self) -> None:
         """Publish what a crash left unpublished, then begin to take requests and to watch deadlines.
 
@@ -112,6 +131,7 @@ class Service:
             StoreUnavailable: the store cannot be read.
         """
         await self._recover()
+        await self._groups.recover()
         self._tasks = [
             asyncio.create_task(self._run(), name="ringline-turns"),
             asyncio.create_task(self._timers.run(), name="ringline-timers"),
@@ -175,19 +195,24 @@ class Service:
         self.counters.turns += 1
         now = self._store.now()
         tasks: dict[str, list[_Task]] = defaultdict(list)
-        syncs: list[tuple[Incoming, Sync]] = []
+        of_groups: dict[str, list[GroupTask]] = defaultdict(list)
+        queries: list[tuple[Incoming, Query]] = []
         for one in incoming:
             request = self._read(one)
-            if isinstance(request, Sync):
-                syncs.append((one, request))
+            if isinstance(request, Query):
+                queries.append((one, request))
             elif isinstance(request, OnInvitation):
                 tasks[request.iid].append(_Task(Ask(one.user, request), one.received_ms, request))
+            elif isinstance(request, OnGroup):
+                of_groups[request.gid].append(GroupTask(one.user, request, one.received_ms))
         # after the requests: an answer that was read before the deadline is not late because it waited for its turn
         for command in commands:
             tasks[command.iid].append(_Task(command, now))
+        if of_groups:
+            await self._groups.decide(of_groups)
         await self._decide(tasks)
-        for one, request in syncs:
-            await self._sync(one.user, request)
+        for one, request in queries:
+            await self._query(one.user, request)
 
     def _read(self, incoming: Incoming) -> Request | None:
         self.counters.requests += 1
@@ -211,10 +236,24 @@ class Service:
                 self._apologise(tasks, failed)
                 return
 
+    async def _settle_drops(self, drops: list[Drop]) -> None:
+        """Settle invitations whose parties left the group.
+
+        Raises:
+            StoreUnavailable: it is not known to be done.
+        """
+        now = self._store.now()
+        tasks: dict[str, list[_Task]] = defaultdict(list)
+        for drop in drops:
+            tasks[drop.iid].append(_Task(drop, now))
+        while tasks:
+            tasks = await self._attempt(tasks)
+
     async def _attempt(self, tasks: dict[str, list[_Task]]) -> dict[str, list[_Task]]:
         held = await self._store.load(tasks)
         # now, and not later: what is on its way becomes a mark that this load does not show
         marks = {iid: max(one.mark, self._handed.get(iid, 0)) for iid, one in held.items()}
+        tasks = await self._admit(tasks, held)
         room = await self._room(tasks, held)
         plans = {iid: self._fold(held.get(iid), marks.get(iid, 0), todo, room) for iid, todo in tasks.items()}
         changes = [
@@ -230,6 +269,27 @@ class Service:
             self.counters.conflicts += len(lost)
         self._publish([plan for iid, plan in plans.items() if iid not in lost])
         return {iid: tasks[iid] for iid in lost}
+
+    async def _admit(self, tasks: dict[str, list[_Task]], held: dict[str, Held]) -> dict[str, list[_Task]]:
+        """Turn away new invitations in a group that it does not allow; with `partial`, who is no member is left out."""
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for iid, todo in tasks.items():
+            for user, invite in _new_in_group(todo, held.get(iid)):
+                wanted[invite.gid].update((user, *invite.to))
+        if not wanted:
+            return tasks
+        seen = await views(self._store, wanted)
+        return {iid: [self._admitted(task, held.get(iid), seen) for task in todo] for iid, todo in tasks.items()}
+
+    @staticmethod
+    def _admitted(task: _Task, held: Held | None, seen: dict[str, GroupView]) -> _Task:
+        for user, invite in _new_in_group([task], held):
+            view = seen[invite.gid]
+            to = members_among(view, invite.to) if invite.partial else invite.to
+            fault = invite_fault(view, user, to, task.received_ms)
+            invite = replace(invite, to=to)  # noqa: PLW2901 - the same, for who is a member
+            return task._replace(command=Ask(user, invite), request=invite, fault=fault)
+        return task
 
     async def _room(self, tasks: dict[str, list[_Task]], held: dict[str, Held]) -> dict[str, int]:
         """How many more open invitations each user of this turn's new ones may have."""
@@ -257,6 +317,8 @@ class Service:
 
     def _step(self, invitation: Invitation | None, task: _Task, room: dict[str, int]) -> Step:
         command, request = task.command, task.request
+        if task.fault is not None:
+            return Step(invitation, task.fault)
         made = step(invitation, command, task.received_ms, self._limits)
         is_new = made.invitation is not invitation and made.invitation is not None and made.invitation.end is None
         if not is_new or not isinstance(command, Ask) or not isinstance(request, Invite):
@@ -319,17 +381,24 @@ class Service:
             case _:
                 pass
 
-    async def _sync(self, user: str, request: Sync) -> None:
-        self.counters.syncs += 1
+    async def _query(self, user: str, request: Query) -> None:
+        answer: Answer | Refused
         try:
-            answer = await answer_sync(self._store, user, request)
+            if isinstance(request, Sync):
+                self.counters.syncs += 1
+                answer = await answer_sync(self._store, user, request)
+            else:
+                answer = await self._queries.answer(user, request)
         except ProtocolError as bad:
             self._refuse(user, request.dev, request.id, Refused(bad.code, bad.text, bad.field))
         except StoreUnavailable as failed:
             log.error("%s", failed)  # noqa: TRY400 - the store has said what it is
             self._unavailable(user, request)
         else:
-            self._answer(user, request.dev, answer)
+            if isinstance(answer, Refused):
+                self._refuse(user, request.dev, request.id, answer)
+            else:
+                self._answer(user, request.dev, answer)
 
     def _answer(self, user: str, device: str, answer: Answer) -> None:
         self._outbox.answer(user, device, encode_answer(answer))
@@ -339,7 +408,8 @@ class Service:
         log.debug("refused user %s: %s: %s", user, refused.code.name, refused.text)
         code = refused.code
         refusal = Refusal(
-            code=code.code, name=code.name, text=refused.text, field=refused.field, state=refused.state
+            code=code.code, name=code.name, text=refused.text, field=refused.field, state=refused.state,
+            who=refused.who,
         )
         self._answer(user, device, Answer(re=re, err=refusal))
 
@@ -354,6 +424,14 @@ class Service:
         """Why is the log's business, not the user's."""
         self.counters.unavailable += 1
         self._refuse(user, request.dev, request.id, Refused(SERVER_UNAVAILABLE, SERVER_UNAVAILABLE.meaning))
+
+
+def _new_in_group(todo: list[_Task], held: Held | None) -> Iterator[tuple[str, Invite]]:
+    """The requests among these that would make an invitation in a group, each with its user."""
+    if held is None or held.invitation.is_tombstone:
+        for task in todo:
+            if isinstance(task.command, Ask) and isinstance(task.request, Invite) and task.request.gid:
+                yield task.command.user, task.request
 
 
 def _is_heard(invitation: Invitation, request: OnInvitation) -> bool:

@@ -5,15 +5,18 @@ from typing import Final, cast
 
 from ringline.protocol.codec import pack, unpack
 from ringline.protocol.errors import BAD_PARAMETER, ProtocolError
-from ringline.protocol.limits import LOOK_BACK_MS, MAX_CURSOR_BYTES, MAX_MESSAGE_BYTES
+from ringline.protocol.group_messages import GROUP, GroupState
+from ringline.protocol.limits import LOOK_BACK_MS, MAX_CURSOR_BYTES, MAX_KNOWN, MAX_MESSAGE_BYTES
 from ringline.protocol.messages import Answer, Sync, event_map
 from ringline_broker.engine.log import events_since, message_for
 from ringline_broker.engine.model import Invitation
+from ringline_broker.service.membership import is_member
 from ringline_broker.service.ports import Store
 
 PAGE_BYTES: Final = MAX_MESSAGE_BYTES - 512
 _BATCH: Final = 64
-_KNOWN, _OTHERS = 0, 1
+_GROUPS_AT_ONCE: Final = 256
+_KNOWN, _OTHERS, _GROUPS = 0, 1, 2
 
 Place = tuple[int, str, int]
 """Where a page starts: part, invitation, version."""
@@ -26,21 +29,32 @@ async def answer_sync(store: Store, user: str, request: Sync) -> Answer:
         ProtocolError: `next` is none of ours.
         StoreUnavailable: the store does not answer.
     """
-    page = _Page(request.id, store.now())
+    page = Page(request.id, store.now())
     start = _read_cursor(request.next)
     if start[0] == _KNOWN:
         async for invitation, iid, n in _known(store, request.known or {}, start):
-            if invitation is None or not _is_for(invitation, user, n):
+            if invitation is None or not await _is_for(store, invitation, user, n):
                 fits = page.add_gone(iid, (_KNOWN, iid, n))
             else:
                 fits = page.add(invitation, n, user, _KNOWN)
             if not fits:
                 return page.sealed()
     if not request.only:
-        async for invitation, n in _others(store, user, request, start):
-            if not page.add(invitation, n, user, _OTHERS):
-                return page.sealed()
+        if start[0] <= _OTHERS:
+            async for invitation, n in _others(store, user, request, start):
+                if not page.add(invitation, n, user, _OTHERS):
+                    return page.sealed()
+        await _add_groups(page, store, user, start[1] if start[0] == _GROUPS else "")
     return page.sealed()
+
+
+async def _add_groups(page: "Page", store: Store, user: str, after: str) -> None:
+    """Add the user's groups, as many as fit."""
+    while found := await store.groups_of(user, after, _GROUPS_AT_ONCE):
+        for gid, n in found:
+            if not page.add_group(gid, n, (_GROUPS, after, 0)):
+                return
+            after = gid
 
 
 async def _known(
@@ -73,24 +87,28 @@ async def _others(store: Store, user: str, request: Sync, start: Place) -> Async
         after = found[-1].iid
 
 
-def _is_for(invitation: Invitation, user: str, n: int) -> bool:
+async def _is_for(store: Store, invitation: Invitation, user: str, n: int) -> bool:
     """Whether a device of this user may hear what came after version n.
 
     One that has not heard of an online_only invitation, and asks because a later event reached it, was not online.
     """
     if invitation.online_only and n == 0 and user != invitation.inviter:
         return False
-    return invitation.is_party(user)
+    if invitation.is_party(user) or not invitation.gid:
+        return invitation.is_party(user)
+    return await is_member(store, invitation.gid, user)
 
 
-class _Page:
+class Page:
     """Collects events until the page is full; then it knows where the next one starts."""
 
     def __init__(self, re: bytes, now_ms: int) -> None:
         self._re = re
-        self._now = now_ms
+        self.now = now_ms
         self._events: list[object] = []
         self._gone: list[str] = []
+        self._groups: dict[str, int] = {}
+        self._state: GroupState | None = None
         self._size = 0
         self._next: Place | None = None
 
@@ -106,8 +124,29 @@ class _Page:
 
     def _messages(self, invitation: Invitation, n: int, user: str) -> Iterator[tuple[dict[str, object], int]]:
         for event, p in events_since(invitation, n, user):
-            message = event_map(message_for(invitation, event, p, user, self._now))
+            message = event_map(message_for(invitation, event, p, user, self.now))
             yield message, len(pack(message))
+
+    def add_raw(self, message: dict[str, object], place: Place) -> bool:
+        """Add one event; False where the page is full."""
+        if not self._fits(len(pack(message))):
+            self._next = place
+            return False
+        self._events.append(message)
+        return True
+
+    def add_group(self, gid: str, n: int, place: Place) -> bool:
+        """Add a group and its version; False where the page is full."""
+        if len(self._groups) == MAX_KNOWN or not self._fits(len(gid.encode()) + 11):
+            self._next = place
+            return False
+        self._groups[gid] = n
+        return True
+
+    def add_state(self, state: GroupState) -> bool:
+        """Add a group's state, which begins a page."""
+        self._state = state
+        return self._fits(len(pack(GROUP.to_map(state))))
 
     def add_gone(self, iid: str, place: Place) -> bool:
         """Add one that exists no more; False where the page is full."""
@@ -129,7 +168,9 @@ class _Page:
             re=self._re,
             events=tuple(self._events),
             gone=tuple(self._gone),
-            ts=self._now,
+            groups=self._groups or None,
+            group=self._state,
+            ts=self.now,
             more=self._next is not None,
             next=b"" if self._next is None else pack(self._next),
         )
@@ -139,7 +180,7 @@ def _read_cursor(cursor: bytes) -> Place:
     if not cursor:
         return (_KNOWN, "", 0)
     match unpack(cursor, MAX_CURSOR_BYTES):
-        case [0 | 1 as part, str() as iid, int() as n] if n >= 0:
+        case [0 | 1 | 2 as part, str() as iid, int() as n] if n >= 0:
             return (part, iid, n)
         case _:
             raise ProtocolError(BAD_PARAMETER, "is not a place this server gave out", "next")

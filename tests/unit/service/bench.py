@@ -2,24 +2,24 @@
 
 import asyncio
 import selectors
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from ringline.protocol.limits import MAX_MESSAGE_BYTES
 from ringline.protocol.messages import (
     Answer,
     Event,
-    Request,
     Sync,
     decode_answer,
     decode_event,
     decode_events,
     encode_request,
 )
+from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Ask, step
-from ringline_broker.service.ports import Change, Held, Incoming, Mark, Reach, StoreUnavailable
+from ringline_broker.service.ports import Change, GroupChange, Held, HeldGroup, Incoming, Mark, Reach, StoreUnavailable
 from ringline_broker.service.service import Service
 from ringline_broker.settings import Settings
 from ringline_broker.stores.memory import MemoryStore
@@ -127,6 +127,18 @@ class FaultyStore(MemoryStore):
         self._check("of_user")
         return await super().of_user(user, since_ms, after, limit)
 
+    async def load_groups(self, wanted: Mapping[str, Collection[str]]) -> dict[str, HeldGroup]:
+        self._check("load_groups")
+        return await super().load_groups(wanted)
+
+    async def commit_groups(self, changes: Sequence[GroupChange]) -> list[bool]:
+        self._check("commit_groups")
+        return await super().commit_groups(changes)
+
+    async def of_group(self, gid: str, after: str, limit: int) -> list[Invitation]:
+        self._check("of_group")
+        return await super().of_group(gid, after, limit)
+
     async def close(self) -> None:
         self.closed = True
         await super().close()
@@ -139,12 +151,14 @@ class Broker:
         messages: topic, payload and expiry, in order.
         reach: what it says of a user's events; SOMEBODY where nothing is set.
         breaks: it raises, once.
+        closed: from whom topics of groups were taken away, in order.
     """
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, bytes, int | None]] = []
         self.reach: dict[str, Reach | Callable[[], Awaitable[Reach]]] = {}
         self.breaks = False
+        self.closed: list[tuple[str, tuple[str, ...] | None]] = []
 
     def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach | Awaitable[Reach]:
         """Remember."""
@@ -156,6 +170,10 @@ class Broker:
         said = self.reach.get(topic.split("/")[3], Reach.SOMEBODY)
         return said if isinstance(said, Reach) else said()
 
+    def close_group(self, gid: str, users: Collection[str] | None) -> None:
+        """Remember."""
+        self.closed.append((gid, None if users is None else tuple(users)))
+
     def heard(self, user: str) -> list[Event]:
         """The events of a user, in the order they were handed over."""
         return [event for batch in self.batches(user) for event in batch]
@@ -163,7 +181,7 @@ class Broker:
     def batches(self, user: str) -> list[list[Event]]:
         """The same, message by message."""
         payloads = [payload for topic, payload, _ in self.messages if topic == TOPICS.events(user)]
-        return [[decode_event(raw) for raw in decode_events(payload)] for payload in payloads]
+        return [_read(decode_events(payload)) for payload in payloads]
 
     def names(self, user: str) -> list[str]:
         """The names of the events of a user."""
@@ -250,4 +268,8 @@ class Bench:
 
 def events_of(pages: Iterable[Answer]) -> list[Event]:
     """The events of all pages."""
-    return [decode_event(raw) for page in pages for raw in page.events]
+    return _read(raw for page in pages for raw in page.events)
+
+
+def _read(raws: Iterable[object]) -> list[Event]:
+    return [event for event in map(decode_event, raws) if isinstance(event, Event)]

@@ -173,7 +173,7 @@ def test_what_happens_between_two_pages_is_neither_lost_nor_told_twice() -> None
 
 @pytest.mark.parametrize(
     "cursor",
-    [b"\xc1", b"x", pack("x"), pack([0]), pack([2, "i", 0]), pack([0, 5, 0]), pack([0, "i", -1]), pack([0, "i", "n"]),
+    [b"\xc1", b"x", pack("x"), pack([0]), pack([3, "i", 0]), pack([0, 5, 0]), pack([0, "i", -1]), pack([0, "i", "n"]),
      pack({"part": 0}), pack([0, "i", 0, 0]), b"\x93\x00\xa1i"],
     ids=repr,
 )  # fmt: skip

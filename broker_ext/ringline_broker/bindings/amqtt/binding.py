@@ -1,7 +1,7 @@
 """The embedded binding: an aMQTT broker in this process, and the gate to it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Listener:
 
 
 class AmqttBinding:
-    """Runs the broker. Connect `on_request` before starting it.
+    """Runs the broker. Connect `on_request`, `now` and `is_member` before starting it.
 
     Args:
         listeners: by name; one must be called `default`.
@@ -77,6 +77,7 @@ class AmqttBinding:
         self._broker: HardenedBroker | None = None
         self.on_request: Callable[[Incoming], None] = _drop
         self.now: Callable[[], int] = int
+        self.is_member: Callable[[str, str], Awaitable[bool]] = _nobody
 
     async def start(self) -> None:
         """Open the listeners.
@@ -113,6 +114,11 @@ class AmqttBinding:
             return Reach.NOBODY
         return Reach.SOMEBODY if self._broker.deliver(topic, payload) else Reach.NOBODY
 
+    def close_group(self, gid: str, users: Collection[str] | None) -> None:
+        """Take the group's topic away from the devices of these users, or from all."""
+        if self._broker is not None:
+            self._broker.take_away(self._topics.group_events(gid), users)
+
     # The gate.
 
     async def may_enter(self, user: str, password: bytes) -> bool:
@@ -121,9 +127,12 @@ class AmqttBinding:
             return False
         return self._passwords is None or await self._passwords.is_right(user, password)
 
-    def may_subscribe(self, user: str, topic_filter: str) -> bool:
-        """Whether the user's devices may have this topic filter."""
-        return self._topics.may_subscribe(user, topic_filter)
+    async def may_subscribe(self, user: str, topic_filter: str) -> bool:
+        """Whether the user's devices may have this topic filter: their own, and those of their groups."""
+        if self._topics.may_subscribe(user, topic_filter):
+            return True
+        gid = self._topics.group_of(topic_filter)
+        return gid is not None and await self.is_member(gid, user)
 
     def request_topic(self, user: str) -> str:
         """The one topic the user's devices may publish on."""
@@ -132,6 +141,10 @@ class AmqttBinding:
     def take(self, user: str, payload: bytes, settle: Callable[[], None]) -> None:
         """Take a request of this user, stamped with the time it came."""
         self.on_request(Incoming(user, payload, self.now(), settle))
+
+
+async def _nobody(_gid: str, _user: str) -> bool:
+    return False
 
 
 def _drop(incoming: Incoming) -> None:

@@ -6,7 +6,7 @@ What it cures is in docs/decisions/0002; every cure has an attack under tests/at
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from ringline_broker.bindings.amqtt.link import Link, StreamLink, WebSocketLink
 from ringline_broker.bindings.amqtt.listening import listen, listen_websocket, tls_context
 from ringline_broker.bindings.amqtt.mqtt311 import ConnectRefused, Malformed, Publish
 from ringline_broker.bindings.amqtt.plugin import Gate
+from ringline_broker.service.ports import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class HardenedBroker(Broker):
         self._devices: dict[Device, asyncio.Task[Any]] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._audience: dict[str, dict[Device, int]] = {}
+        self._taken_away = 0
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -259,7 +261,14 @@ class HardenedBroker(Broker):
     async def subscribe(self, device: Device, topic_filter: str, qos: int) -> int:
         """Subscribe, where the plugins permit it; again with another QoS replaces the first (section 3.8.4)."""
         session = device.session
-        if session is None or not await self._topic_filtering(session, topic_filter, Action.SUBSCRIBE):
+        try:
+            may = session is not None and await self._may_subscribe(session, topic_filter)
+        except StoreUnavailable as failed:
+            # a refusal would say that the user is no member; without a connection it asks again
+            log.error("connection of %s closed: cannot tell whose group it is: %s", device.user, failed)  # noqa: TRY400 - the store has said what it is
+            device.hang_up()
+            return mqtt311.SUBSCRIBE_FAILED
+        if session is None or not may:
             device.complain("may not subscribe to", topic_filter)
             return mqtt311.SUBSCRIBE_FAILED
         if self._sessions.get(session.client_id or "", (None, None))[1] is not device:
@@ -274,6 +283,21 @@ class HardenedBroker(Broker):
             BrokerEvents.CLIENT_SUBSCRIBED, client_id=session.client_id, topic=topic_filter, qos=granted
         )
         return granted
+
+    async def _may_subscribe(self, session: Session, topic_filter: str) -> bool:
+        """Ask the plugins; again, where a topic was taken away from somebody while they thought about it."""
+        while True:
+            before = self._taken_away
+            allowed = bool(await self._topic_filtering(session, topic_filter, Action.SUBSCRIBE))
+            if before == self._taken_away:
+                return allowed
+
+    def take_away(self, topic: str, users: Collection[str] | None) -> None:
+        """Unsubscribe the devices of these users, or all: nothing sent from now on reaches them on this topic."""
+        self._taken_away += 1
+        for device in tuple(self._audience.get(topic, ())):
+            if users is None or device.user in users:
+                self.unsubscribe(device, topic)
 
     def unsubscribe(self, device: Device, topic_filter: str) -> None:
         """Unsubscribe, and leave no empty entry behind."""

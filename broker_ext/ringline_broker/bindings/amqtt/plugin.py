@@ -16,8 +16,8 @@ class Gate(Protocol):
         """Whether this user may log in with this password."""
         ...
 
-    def may_subscribe(self, user: str, topic_filter: str) -> bool:
-        """Whether the user's devices may have this topic filter."""
+    async def may_subscribe(self, user: str, topic_filter: str) -> bool:
+        """Whether the user's devices may have this topic filter just now."""
         ...
 
     def request_topic(self, user: str) -> str:
@@ -56,4 +56,4 @@ class RinglinePlugin(BaseAuthPlugin, BaseTopicPlugin):
             return False
         if action is Action.PUBLISH:
             return topic == self._gate.request_topic(session.username)
-        return self._gate.may_subscribe(session.username, topic)
+        return await self._gate.may_subscribe(session.username, topic)

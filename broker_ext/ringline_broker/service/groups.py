@@ -1,0 +1,245 @@
+"""Groups in a turn: requests are folded by group, committed together; then what follows from a change is done.
+
+Order: commit, close the topic to who left, settle their invitations, publish, answer, mark. A crash in between leaves
+the group unmarked, and recovery does all of it again, which is harmless.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ringline.protocol.errors import TOO_MANY_REQUESTS
+from ringline.protocol.group_messages import CreateGroup, JoinGroup, OnGroup
+from ringline.protocol.messages import Answer
+from ringline_broker.engine.groups.log import Departure, departures, reaches_back, state_for
+from ringline_broker.engine.groups.model import Group, GroupView, Person
+from ringline_broker.engine.groups.step import GroupLimits, Pending, group_step, users_of
+from ringline_broker.engine.model import Invitation
+from ringline_broker.engine.step import Done, Drop, Refused
+from ringline_broker.metrics import Counters
+from ringline_broker.service.outbox import Outbox
+from ringline_broker.service.ports import Binding, GroupChange, HeldGroup, Mark, Store, StoreUnavailable
+from ringline_broker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_RECOVER_AT_ONCE = 64
+_BATCH = 256
+
+
+class GroupTask(NamedTuple):
+    """A request about a group."""
+
+    user: str
+    request: OnGroup
+    received_ms: int
+
+
+class Desk(NamedTuple):
+    """What of the service is needed here: to settle invitations, and to tell the devices that asked."""
+
+    settle: Callable[[list[Drop]], Awaitable[None]]
+    answer: Callable[[str, str, Answer], None]
+    refuse: Callable[[str, str, bytes, Refused], None]
+    unavailable: Callable[[str, OnGroup], None]
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a turn makes of one group."""
+
+    held: HeldGroup | None
+    view: GroupView
+    people: dict[str, Person | None] = field(default_factory=dict[str, Person | None])
+    later: list[GroupTask] = field(default_factory=list[GroupTask])
+    replies: list[tuple[GroupTask, Done | Refused | Pending]] = field(default_factory=list)
+
+    @property
+    def version(self) -> int:
+        return 0 if self.held is None or self.held.view.group is None else self.held.view.group.n
+
+    @property
+    def mark(self) -> int:
+        return 0 if self.held is None else self.held.mark
+
+
+class Groups:
+    """Deals with requests that change groups.
+
+    Args:
+        store: where groups are kept.
+        binding: who takes topics away.
+        outbox: for events.
+        settings: what is allowed.
+        counters: what is counted.
+        desk: the service's part.
+    """
+
+    def __init__(
+        self, store: Store, binding: Binding, outbox: Outbox, settings: Settings, counters: Counters, desk: Desk
+    ) -> None:
+        self._store = store
+        self._binding = binding
+        self._outbox = outbox
+        self._max_groups = settings.max_groups
+        self._limits = GroupLimits(
+            {
+                "work": settings.max_work,
+                "public": settings.max_public,
+                "meeting": settings.max_meeting,
+                "live": settings.max_live,
+            }
+        )
+        self._counters = counters
+        self._desk = desk
+        self._is_behind = False
+
+    async def recover(self) -> None:
+        """Do what a crash, or a store out of reach, left undone.
+
+        Raises:
+            StoreUnavailable: the store cannot be read or written.
+        """
+        while late := await self._store.unmarked_groups(_RECOVER_AT_ONCE):
+            self._counters.recovered += len(late)
+            for view, mark in late:
+                if view.group is not None:
+                    await self._follow_up(view.group, mark)
+                    await self._store.mark_groups([Mark(view.group.gid, mark, view.group.n)])
+        self._is_behind = False
+
+    async def decide(self, tasks: dict[str, list[GroupTask]]) -> None:
+        """Fold, commit, and do what follows; what another process was faster with is folded again."""
+        if self._is_behind:
+            await self._catch_up()
+        while tasks:
+            try:
+                tasks = await self._attempt(tasks)
+            except StoreUnavailable as failed:
+                log.error("%s", failed)  # noqa: TRY400 - the store has said what it is
+                for task in (task for todo in tasks.values() for task in todo):
+                    self._desk.unavailable(task.user, task.request)
+                return
+
+    async def _catch_up(self) -> None:
+        try:
+            await self.recover()
+        except StoreUnavailable as failed:
+            log.error("what follows from changes of groups waits: %s", failed)  # noqa: TRY400 - likewise
+
+    async def _attempt(self, tasks: dict[str, list[GroupTask]]) -> dict[str, list[GroupTask]]:
+        wanted = {gid: {user for task in todo for user in users_of(task.user, task.request)}
+                  for gid, todo in tasks.items()}  # fmt: skip
+        held = await self._store.load_groups(wanted)
+        room = await self._room(tasks)
+        plans = {gid: self._fold(held.get(gid), todo, room) for gid, todo in tasks.items()}
+        changes = [
+            GroupChange(plan.view.group, plan.version, plan.people)
+            for plan in plans.values()
+            if plan.view.group is not None and plan.view.group.n != plan.version
+        ]
+        lost: set[str] = set()
+        if changes:
+            written = await self._store.commit_groups(changes)
+            lost = {change.group.gid for change, done in zip(changes, written, strict=True) if not done}
+            self._counters.commits += len(changes) - len(lost)
+            self._counters.conflicts += len(lost)
+        await self._finish([plan for gid, plan in plans.items() if gid not in lost])
+        again = {gid: plan.later for gid, plan in plans.items() if plan.later}
+        return again | {gid: tasks[gid] for gid in lost}
+
+    async def _room(self, tasks: dict[str, list[GroupTask]]) -> dict[str, int]:
+        """How many more groups each user who makes or joins one may be in."""
+        users = {
+            task.user for todo in tasks.values() for task in todo if isinstance(task.request, CreateGroup | JoinGroup)
+        }
+        return {
+            user: self._max_groups - len(await self._store.groups_of(user, "", self._max_groups)) for user in users
+        }
+
+    def _fold(self, held: HeldGroup | None, todo: list[GroupTask], room: dict[str, int]) -> _Plan:
+        plan = _Plan(held, GroupView(None) if held is None else held.view)
+        for at, task in enumerate(todo):
+            made = group_step(plan.view, task.user, task.request, task.received_ms, self._limits)
+            if at and made.view.group is not None and not reaches_back(made.view.group, plan.mark):
+                # else events would be forgotten before they are published, and what follows from them with them
+                plan.later = todo[at:]
+                break
+            enters = isinstance(task.request, CreateGroup | JoinGroup) and made.view.is_member(task.user)
+            if enters and not plan.view.is_member(task.user):
+                if room[task.user] < 1:
+                    text = f"at most {self._max_groups} groups a user; quit one first"
+                    plan.replies.append((task, Refused(TOO_MANY_REQUESTS, text)))
+                    continue
+                room[task.user] -= 1
+            plan.view = made.view
+            plan.people.update(made.changed)
+            plan.replies.append((task, made.reply))
+        return plan
+
+    async def _finish(self, plans: list[_Plan]) -> None:
+        """Do what follows from changes that are committed, then answer."""
+        marks: list[Mark] = []
+        for plan in plans:
+            group = plan.view.group
+            if group is not None and group.n > plan.mark:
+                await self._follow_up(group, plan.mark)
+                marks.append(Mark(group.gid, plan.mark, group.n))
+            for task, reply in plan.replies:
+                self._reply(plan, task, reply)
+        if marks:
+            await self._mark(marks)
+
+    async def _mark(self, marks: list[Mark]) -> None:
+        try:
+            await self._store.mark_groups(marks)
+        except StoreUnavailable:
+            self._is_behind = True
+
+    async def _follow_up(self, group: Group, since: int) -> None:
+        """Close the topic to who left, settle their invitations, publish; a dismissed group's topic closes last."""
+        gone = departures(group, since)
+        for departure in gone:
+            if departure.users is not None:
+                self._binding.close_group(group.gid, departure.users)
+        if gone:
+            try:
+                await self._settle(group.gid, gone)
+            except StoreUnavailable:
+                self._is_behind = True
+                raise
+        self._outbox.group_news(group, since)
+        if group.dismissed is not None:
+            self._binding.close_group(group.gid, None)
+
+    async def _settle(self, gid: str, gone: list[Departure]) -> None:
+        """Settle what those who left had open in the group; what was made after they came back is not meant."""
+        drops: list[Drop] = []
+        after = ""
+        while found := await self._store.of_group(gid, after, _BATCH):
+            drops += [
+                Drop(one.iid, departure.users, departure.reason)
+                for one in found
+                for departure in gone
+                if one.created <= departure.ts and _concerns(departure, one)
+            ]
+            after = found[-1].iid
+        if drops:
+            await self._desk.settle(drops)
+
+    def _reply(self, plan: _Plan, task: GroupTask, reply: Done | Refused | Pending) -> None:
+        request, group = task.request, plan.view.group
+        if isinstance(reply, Refused):
+            self._desk.refuse(task.user, request.dev, request.id, reply)
+            return
+        if isinstance(reply, Done):
+            self._counters.repeats += reply.repeated
+        state = state_for(plan.view, task.user) if isinstance(request, CreateGroup) and group is not None else None
+        n = 0 if group is None else group.n
+        answer = Answer(re=request.id, n=n, group=state, pending=isinstance(reply, Pending))
+        self._desk.answer(task.user, request.dev, answer)
+
+
+def _concerns(departure: Departure, invitation: Invitation) -> bool:
+    return departure.users is None or any(map(invitation.is_party, departure.users))
