@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ringline.client import FIRST, NONE, SignalingClient
     from ringline.data import Undecodable
     from ringline.errors import SignalingError
+    from ringline.group_listener import GroupListener
+    from ringline.groups import Groups
     from ringline.handles import RequestHandle
     from ringline.listener import SignalingListener
     from ringline.protocol.errors import RinglineError
@@ -21,6 +23,8 @@ __version__ = "0.1.0"
 __all__ = [
     "FIRST",
     "NONE",
+    "GroupListener",
+    "Groups",
     "RequestHandle",
     "RinglineError",
     "SignalingClient",
@@ -32,6 +36,8 @@ __all__ = [
 _WHERE = {
     "FIRST": "ringline.client",
     "NONE": "ringline.client",
+    "GroupListener": "ringline.group_listener",
+    "Groups": "ringline.groups",
     "RequestHandle": "ringline.handles",
     "RinglineError": "ringline.protocol.errors",
     "SignalingClient": "ringline.client",

@@ -3,8 +3,9 @@
 Functions take `object`: what a caller really gives is not what they were asked for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
+from ringline.data import pack_data
 from ringline.protocol.limits import MAX_INVITEES
 from ringline.protocol.topics import id_fault
 
@@ -49,6 +50,45 @@ def checked_users(what: str, users: object) -> tuple[str, ...]:
     if len(checked) > MAX_INVITEES:
         raise ValueError(f"{what} must name at most {MAX_INVITEES} users")
     return checked
+
+
+def checked_names(what: str, names: object, limit: int) -> tuple[str, ...]:
+    """Keys, each once."""
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise TypeError(f"{what} must be a list of keys, not {type(names).__name__}")
+    checked = tuple(dict.fromkeys(checked_id(what, name) for name in names))
+    if len(checked) > limit:
+        raise ValueError(f"{what} must name at most {limit} keys")
+    return checked
+
+
+def checked_fields(what: str, fields: object, limit: int, value_bytes: int) -> dict[str, bytes]:
+    """Keys with values, which are packed."""
+    if not isinstance(fields, Mapping):
+        raise TypeError(f"{what} must be a map, not {type(fields).__name__}")
+    if len(fields) > limit:
+        raise ValueError(f"{what} must have at most {limit} keys, has {len(fields)}")
+    return {
+        checked_id(f"a key of {what}", key): pack_data(value, value_bytes, f"{what}[{key!r}]")
+        for key, value in fields.items()
+    }
+
+
+def checked_word(what: str, value: object, words: Sequence[str]) -> str:
+    """One of some words."""
+    word = checked_str(what, value)
+    if word not in words:
+        raise ValueError(f"{what} must be one of {', '.join(map(repr, words))}, not {word!r}")
+    return word
+
+
+def checked_bytes(what: str, value: object, limit: int) -> bytes:
+    """A bounded number of bytes."""
+    if not isinstance(value, bytes):
+        raise TypeError(f"{what} must be bytes, not {type(value).__name__}")
+    if len(value) > limit:
+        raise ValueError(f"{what} must have at most {limit} bytes, has {len(value)}")
+    return value
 
 
 def checked_int(what: str, value: object, low: int, high: int) -> int:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from ringline.arguments import (
     checked_flag,
@@ -25,6 +25,9 @@ from ringline.core.core import Core, Counts
 from ringline.data import Value, pack_data
 from ringline.errors import SignalingError
 from ringline.events import Disconnected, InvitationState
+from ringline.group_events import GroupNews
+from ringline.group_listener import GroupListener
+from ringline.groups import Groups, new_id
 from ringline.handles import RequestHandle
 from ringline.listener import SignalingListener
 from ringline.protocol.errors import CLOSED
@@ -49,6 +52,7 @@ from ringline.protocol.messages import (
     Ringing,
     encode_request,
 )
+from ringline.protocol.shapes import Request
 from ringline.protocol.topics import DEFAULT_PREFIX, Topics
 
 log = logging.getLogger(__name__)
@@ -69,16 +73,20 @@ class SignalingClient:
         device: this installation's name, random where left out. Make it once and keep it: answers given before a
             restart are then known as this device's.
         listener: heard from the start; more can be added.
+        group_listener: likewise, of groups; may be the same object.
         tls: for mqtts and wss, a TLS context; the system's authorities where left out.
         prefix: what the server's topics start with.
         since: what `client.since` was when an earlier run ended; what ended meanwhile is then heard as missed.
+
+    Attributes:
+        groups: requests about groups.
 
     Raises:
         ValueError: an id, the URL or the prefix is none.
         ImportError: paho-mqtt is not installed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a client has many
         self,
         url: str = "mqtt://127.0.0.1:1883",
         *,
@@ -86,6 +94,7 @@ class SignalingClient:
         password: str | None = None,
         device: str | None = None,
         listener: SignalingListener | None = None,
+        group_listener: GroupListener | None = None,
         tls: ssl.SSLContext | None = None,
         prefix: str = DEFAULT_PREFIX,
         since: int | None = None,
@@ -96,8 +105,10 @@ class SignalingClient:
         if since is not None:
             checked_int("since", since, 0, MAX_INT)
         self._core = Core(self.user, self.device, Topics(checked_prefix(prefix)), since)
+        self.groups = Groups(self.device, self._request)
         self._listeners = [] if listener is None else [listener]
-        self._handles: dict[bytes, RequestHandle] = {}
+        self._group_listeners = [] if group_listener is None else [group_listener]
+        self._handles: dict[bytes, RequestHandle[Any]] = {}
         self._lock = threading.RLock()
         self._closed = False
         self._up_to_date = threading.Event()
@@ -162,6 +173,14 @@ class SignalingClient:
         """Let a listener hear no more; one that was never added is no fault."""
         self._listeners = [one for one in self._listeners if one is not listener]
 
+    def add_group_listener(self, listener: GroupListener) -> None:
+        """Let a listener hear of groups from now on."""
+        self._group_listeners = [*self._group_listeners, listener]
+
+    def remove_group_listener(self, listener: GroupListener) -> None:
+        """Let a listener hear of groups no more; one that was never added is no fault."""
+        self._group_listeners = [one for one in self._group_listeners if one is not listener]
+
     @property
     def since(self) -> int | None:
         """The largest server time seen, epoch milliseconds; keep it for the next run."""
@@ -174,7 +193,7 @@ class SignalingClient:
 
     # Requests.
 
-    def invite(
+    def invite(  # noqa: PLR0913 - an invitation has many
         self,
         invitees: Sequence[str],
         data: Value = None,
@@ -184,7 +203,9 @@ class SignalingClient:
         audience: str = "",
         online_only: bool = False,
         invite_id: str | None = None,
-    ) -> RequestHandle:
+        group_id: str = "",
+        partial: bool = False,
+    ) -> RequestHandle[None]:
         """Ring somebody.
 
         Args:
@@ -196,6 +217,8 @@ class SignalingClient:
             audience: `parties` lets every party hear every event.
             online_only: only devices that are online now; if there is none it ends at once as `offline`.
             invite_id: chosen here where left out, 96 random bits.
+            group_id: the group it is made in: all members hear of it, and only members can be invited.
+            partial: in a group, leave out invitees who are no members; the invitation is refused otherwise.
 
         Returns:
             A handle whose invite_id is known at once.
@@ -213,24 +236,42 @@ class SignalingClient:
             checked_int("answers", answers, 0, MAX_INVITEES)
         if checked_str("audience", audience) not in ("", "parties"):
             raise ValueError(f"audience must be '' or 'parties', not {audience!r}")
-        iid = _new_invite_id() if invite_id is None else checked_id("invite_id", invite_id)
-        return self._request(
-            Invite(
-                id=_new_id(), dev=self.device, iid=iid, to=users, timeout=timeout, data=pack_data(data),
-                answers=answers, audience=audience, online_only=checked_flag("online_only", online_only),
-            )
-        )
+        iid = new_id() if invite_id is None else checked_id("invite_id", invite_id)
+        request = Invite(
+            id=_request_id(), dev=self.device, iid=iid, to=users, timeout=timeout, data=pack_data(data),
+            answers=answers, audience=audience, online_only=checked_flag("online_only", online_only),
+            gid=checked_id("group_id", group_id) if group_id != "" else "", partial=checked_flag("partial", partial),
+        )  # fmt: skip
+        return self._ask(request)
 
-    def ringing(self, invite_id: str) -> RequestHandle:
+    def invite_in_group(
+        self,
+        group_id: str,
+        invitees: Sequence[str],
+        data: Value = None,
+        *,
+        timeout: int = DEFAULT_TIMEOUT_S,
+        answers: int | None = None,
+        online_only: bool = False,
+        invite_id: str | None = None,
+        partial: bool = False,
+    ) -> RequestHandle[None]:
+        """Ring members of a group; all others hear of it. The arguments are those of `invite`."""
+        return self.invite(
+            invitees, data, timeout=timeout, answers=answers, online_only=online_only, invite_id=invite_id,
+            group_id=checked_id("group_id", group_id), partial=partial,
+        )  # fmt: skip
+
+    def ringing(self, invite_id: str) -> RequestHandle[None]:
         """Tell the inviter that this device really alerts its user now. Sent once, never answered."""
-        return self._request(Ringing(id=_new_id(), dev=self.device, iid=checked_id("invite_id", invite_id)))
+        return self._ask(Ringing(id=_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id)))
 
-    def accept(self, invite_id: str, data: Value = None) -> RequestHandle:
+    def accept(self, invite_id: str, data: Value = None) -> RequestHandle[None]:
         """Accept for this user; the first device to answer decides for all of them."""
         iid = checked_id("invite_id", invite_id)
-        return self._request(Accept(id=_new_id(), dev=self.device, iid=iid, data=pack_data(data)))
+        return self._ask(Accept(id=_request_id(), dev=self.device, iid=iid, data=pack_data(data)))
 
-    def reject(self, invite_id: str, data: Value = None, *, reason: str = "", text: str = "") -> RequestHandle:
+    def reject(self, invite_id: str, data: Value = None, *, reason: str = "", text: str = "") -> RequestHandle[None]:
         """Reject for this user.
 
         Args:
@@ -239,13 +280,11 @@ class SignalingClient:
             reason: a word of `protocol.reasons`, such as `busy`, or one's own of at most 32 bytes.
             text: free text, at most 256 bytes.
         """
-        return self._request(
-            Reject(
-                id=_new_id(), dev=self.device, iid=checked_id("invite_id", invite_id), data=pack_data(data),
-                reason=checked_text("reason", reason, MAX_REASON_BYTES),
-                text=checked_text("text", text, MAX_TEXT_BYTES),
-            )
-        )
+        request = Reject(
+            id=_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id), data=pack_data(data),
+            reason=checked_text("reason", reason, MAX_REASON_BYTES), text=checked_text("text", text, MAX_TEXT_BYTES),
+        )  # fmt: skip
+        return self._ask(request)
 
     def cancel(
         self,
@@ -255,7 +294,7 @@ class SignalingClient:
         invitees: Sequence[str] = (),
         reason: str = "",
         text: str = "",
-    ) -> RequestHandle:
+    ) -> RequestHandle[None]:
         """Take an invitation back, or some invitees of it; who accepted stays so.
 
         Args:
@@ -265,22 +304,24 @@ class SignalingClient:
             reason: as in reject.
             text: as in reject.
         """
-        return self._request(
-            Cancel(
-                id=_new_id(), dev=self.device, iid=checked_id("invite_id", invite_id), data=pack_data(data),
-                to=checked_users("invitees", invitees), reason=checked_text("reason", reason, MAX_REASON_BYTES),
-                text=checked_text("text", text, MAX_TEXT_BYTES),
-            )
-        )
+        request = Cancel(
+            id=_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id), data=pack_data(data),
+            to=checked_users("invitees", invitees), reason=checked_text("reason", reason, MAX_REASON_BYTES),
+            text=checked_text("text", text, MAX_TEXT_BYTES),
+        )  # fmt: skip
+        return self._ask(request)
 
-    def modify(self, invite_id: str, data: Value) -> RequestHandle:
+    def modify(self, invite_id: str, data: Value) -> RequestHandle[None]:
         """Replace the invitation's data, while somebody is pending."""
         iid = checked_id("invite_id", invite_id)
-        return self._request(Modify(id=_new_id(), dev=self.device, iid=iid, data=pack_data(data)))
+        return self._ask(Modify(id=_request_id(), dev=self.device, iid=iid, data=pack_data(data)))
 
-    def get(self, invite_id: str) -> RequestHandle:
+    def get(self, invite_id: str) -> RequestHandle[InvitationState]:
         """Ask for the present state; `result` returns it."""
-        return self._request(Get(id=_new_id(), dev=self.device, iid=checked_id("invite_id", invite_id)))
+        request = Get(id=_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id))
+        handle = RequestHandle[InvitationState](request.iid)
+        self._request(request, handle)
+        return handle
 
     def state(self, invite_id: str, timeout: float | None = 10.0) -> InvitationState:
         """The present state; waits for it.
@@ -288,16 +329,17 @@ class SignalingClient:
         Raises:
             SignalingError: refused, or no answer within `timeout` seconds.
         """
-        state = self.get(invite_id).result(timeout)
-        if state is None:
-            raise SignalingError(6017, "bad_parameter", "the server's answer has no state")
-        return state
+        return self.get(invite_id).result(timeout)
 
-    def _request(self, request: OnInvitation) -> RequestHandle:
+    def _ask(self, request: OnInvitation) -> RequestHandle[None]:
+        handle = RequestHandle[None](request.iid)
+        self._request(request, handle)
+        return handle
+
+    def _request(self, request: Request, handle: RequestHandle[Any]) -> None:
         size = len(encode_request(request))
         if size > MAX_REQUEST_BYTES:
             raise ValueError(f"the request has {size} bytes; at most {MAX_REQUEST_BYTES} bytes are allowed")
-        handle = RequestHandle(request.iid)
         with self._lock:
             if self._closed:
                 raise SignalingError.local(CLOSED)
@@ -305,7 +347,6 @@ class SignalingClient:
             self._core.request(request, time.monotonic())
             self._flush()
         self._network.nudge()
-        return handle
 
     # What the network thread calls.
 
@@ -318,6 +359,12 @@ class SignalingClient:
         """For the network: connected and subscribed."""
         with self._lock:
             self._core.subscribed(time.monotonic())
+            self._flush()
+
+    def on_group_subscribed(self, topic: str, ok: bool) -> None:  # noqa: FBT001 - as the broker says it
+        """For the network: the broker let this device subscribe to a group's topic, or did not."""
+        with self._lock:
+            self._core.group_subscribed(topic, ok, time.monotonic())
             self._flush()
 
     def on_message(self, topic: str, payload: bytes) -> None:
@@ -346,12 +393,14 @@ class SignalingClient:
     def _flush(self) -> None:
         """Do what the core asks for. With the lock held, so that nothing overtakes."""
         out = self._core.drain()
+        self._network.unsubscribe(out.unsubscribe)
+        self._network.subscribe(out.subscribe)
         for topic, payload in out.messages:
             self._network.publish(topic, payload)
         for settled in out.settled:
             handle = self._handles.pop(settled.request_id, None)
             if handle is not None:
-                handle.settle(settled.state, settled.error)
+                handle.settle(settled.result, settled.error)
         for callback in out.callbacks:
             if callback.method == "on_connected":
                 self._up_to_date.set()
@@ -359,19 +408,13 @@ class SignalingClient:
 
     def _call_back(self) -> None:
         while (callback := self._callbacks.get()) is not None:
-            for listener in self._listeners:
+            of_groups = isinstance(callback.event, GroupNews)
+            for listener in self._group_listeners if of_groups else self._listeners:
                 try:
                     getattr(listener, callback.method)(callback.event)
                 except Exception:
                     log.exception("%s of %r raised; going on", callback.method, listener)
 
 
-def _new_id() -> bytes:
+def _request_id() -> bytes:
     return secrets.token_bytes(REQUEST_ID_BYTES)
-
-
-def _new_invite_id() -> str:
-    """96 random bits in 16 characters; without a dash in front, which a command line would take for an option."""
-    while (iid := secrets.token_urlsafe(12)).startswith("-"):
-        pass
-    return iid

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
@@ -22,6 +23,8 @@ KEEP_ALIVE_S: Final = 30
 CONNECT_TIMEOUT_S: Final = 10.0
 FIRST_BACKOFF_S: Final = 0.5
 LONGEST_BACKOFF_S: Final = 30.0
+FILTERS_AT_ONCE: Final = 32
+"""Groups' topics that one SUBSCRIBE or UNSUBSCRIBE names."""
 _LONGEST_LOOP_S: Final = 5.0
 _SCHEMES: Final = {"mqtt": (1883, False, "tcp"), "mqtts": (8883, True, "tcp"), "ws": (80, False, "websockets"),
                    "wss": (443, True, "websockets")}
@@ -66,11 +69,15 @@ class Handler(Protocol):
 
     @property
     def subscriptions(self) -> tuple[str, str]:
-        """The topics to subscribe to, QoS 1."""
+        """This user's own topics, to subscribe to at once, QoS 1; without them there is no connection."""
         ...
 
     def on_subscribed(self) -> None:
         """Connected, and the SUBACK came."""
+        ...
+
+    def on_group_subscribed(self, topic: str, ok: bool) -> None:  # noqa: FBT001 - as the broker says it
+        """The SUBACK came for a topic given to `subscribe`; whether the broker grants it."""
         ...
 
     def on_message(self, topic: str, payload: bytes) -> None:
@@ -109,6 +116,8 @@ class Network:
         self._client: mqtt.Client | None = None
         self._why: str | None = None
         self._subscribed = False
+        self._asking = threading.Lock()
+        self._asked: dict[tuple[object, int], Sequence[str]] = {}
         self._thread = threading.Thread(target=self._run, name="ringline-network", daemon=True)
 
     def start(self) -> None:
@@ -120,6 +129,24 @@ class Network:
         client = self._client
         if client is not None and self._subscribed:
             client.publish(topic, payload, qos=1)
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Ask for more topics, where there is a connection; `on_group_subscribed` tells of each."""
+        client = self._client
+        if client is None or not self._subscribed:
+            return
+        for some in _batches(topics):
+            with self._asking:  # the SUBACK may come before this thread has written down what it is for
+                _, mid = client.subscribe([(topic, 1) for topic in some])
+                if mid is not None:
+                    self._asked[client, mid] = some
+
+    def unsubscribe(self, topics: Sequence[str]) -> None:
+        """Do without these topics from now on."""
+        client = self._client
+        if client is not None and self._subscribed:
+            for some in _batches(topics):
+                client.unsubscribe(list(some))
 
     def nudge(self) -> None:
         """Something changed what there is to wait for."""
@@ -172,6 +199,7 @@ class Network:
         finally:
             self._client = None
             self._drop(client)
+            self._asked.clear()
 
     def _serve(self, client: mqtt.Client) -> str:
         give_up_at = time.monotonic() + CONNECT_TIMEOUT_S
@@ -221,8 +249,17 @@ class Network:
             return
         client.subscribe([(topic, 1) for topic in self._handler.subscriptions])
 
-    def _on_subscribe(self, _client: object, _data: object, _mid: int, codes: list[ReasonCode], _props: object) -> None:
-        if any(code.is_failure for code in codes):
+    def _on_subscribe(
+        self, client: mqtt.Client, _data: object, mid: int, codes: list[ReasonCode], _props: object
+    ) -> None:
+        granted = [not code.is_failure for code in codes]
+        with self._asking:
+            topics = self._asked.pop((client, mid), None)
+        if topics is not None:
+            for at, topic in enumerate(topics):
+                self._handler.on_group_subscribed(topic, granted[at] if at < len(granted) else False)
+            return
+        if not all(granted):
             self._why = f"the broker refused a subscription of user {self._user}"
             return
         self._subscribed = True
@@ -234,6 +271,11 @@ class Network:
     def _on_disconnect(self, _client: object, _data: object, _flags: object, code: ReasonCode, _props: object) -> None:
         if self._why is None:
             self._why = f"disconnected: {code}"
+
+
+def _batches(topics: Sequence[str]) -> Iterator[Sequence[str]]:
+    for at in range(0, len(topics), FILTERS_AT_ONCE):
+        yield topics[at : at + FILTERS_AT_ONCE]
 
 
 def _no_delay(_client: object, _data: object, raw: object) -> None:

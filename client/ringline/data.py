@@ -1,5 +1,6 @@
 """The application's data: any MessagePack value, packed here and never looked into on the way."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,21 +19,26 @@ class Undecodable:
     raw: bytes
 
 
-def pack_data(value: Value) -> bytes:
+def pack_data(value: Value, limit: int = MAX_DATA_BYTES, what: str = "data") -> bytes:
     """Pack a value; None packs to no bytes at all.
+
+    Args:
+        value: what to pack.
+        limit: bytes it may pack to.
+        what: what errors call it.
 
     Raises:
         TypeError: it holds something MessagePack cannot carry.
-        ValueError: it packs to more than 8,192 bytes, or holds an integer of more than 64 bits.
+        ValueError: it packs to more than `limit` bytes, or holds an integer of more than 64 bits.
     """
     if value is None:
         return b""
     try:
         packed = msgpack.packb(value)
     except OverflowError as big:
-        raise ValueError(f"data cannot be packed: {big}") from big
-    if len(packed) > MAX_DATA_BYTES:
-        raise ValueError(f"data packs to {len(packed)} bytes; at most {MAX_DATA_BYTES} are allowed")
+        raise ValueError(f"{what} cannot be packed: {big}") from big
+    if len(packed) > limit:
+        raise ValueError(f"{what} packs to {len(packed)} bytes; at most {limit} are allowed")
     return packed
 
 
@@ -44,3 +50,8 @@ def unpack_data(packed: bytes) -> Value:
         return msgpack.unpackb(packed, strict_map_key=False)
     except (ValueError, msgpack.UnpackException, TypeError, RecursionError):
         return Undecodable(packed)
+
+
+def unpack_fields(packed: Mapping[str, bytes]) -> dict[str, Value]:
+    """Unpack each value."""
+    return {key: unpack_data(value) for key, value in packed.items()}

@@ -13,10 +13,17 @@ class SignalingError(RinglineError):
         text: what is wrong, for a person.
         field: the field at fault, by its wire key.
         state: the invitation's present state, where the server told it.
+        who: the users at fault, where it is some of several.
     """
 
     def __init__(
-        self, code: int, name: str, text: str, field: str | None = None, state: InvitationState | None = None
+        self,
+        code: int,
+        name: str,
+        text: str,
+        field: str | None = None,
+        state: InvitationState | None = None,
+        who: tuple[str, ...] = (),
     ) -> None:
         super().__init__(f"{code} {name}: {text}" if field is None else f"{code} {name}: {field} {text}")
         self.code = code
@@ -24,6 +31,7 @@ class SignalingError(RinglineError):
         self.text = text
         self.field = field
         self.state = state
+        self.who = who
 
     @classmethod
     def local(cls, row: ErrorCode) -> "SignalingError":

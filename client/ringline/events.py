@@ -14,17 +14,19 @@ class InvitationEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewInvitation(InvitationEvent):
-    """Somebody invites this user: ring.
+    """Somebody invites this user: ring. Or somebody invites other members of a group: do not.
 
     Attributes:
         inviter: who.
-        invitees: everybody invited, this user among them.
+        invitees: everybody invited, this user among them where `to_me`.
         data: the inviter's.
         time_left: seconds until the deadline; None where there is none.
         answers: how many may accept before the rest need not; None for all.
         notice: it only tells something (a hang-up record); it is over, and nobody should ring.
         crossing: this user was inviting the inviter at the same moment; that invitation gives way to this one.
         online_only: it reaches only devices that are online now.
+        group_id: the group it is made in; "" where it is in none.
+        to_me: whether this user is invited; False for the other members of the group, who hear what becomes of it.
     """
 
     inviter: str
@@ -35,6 +37,8 @@ class NewInvitation(InvitationEvent):
     notice: bool = False
     crossing: bool = False
     online_only: bool = False
+    group_id: str = ""
+    to_me: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +50,14 @@ class InvitationCreated(InvitationEvent):
         data: what was sent.
         offline: the invitees of whom no device is online, as far as the broker can tell.
         this_device: whether this device made it.
+        group_id: the group it is made in; "" where it is in none.
     """
 
     invitees: tuple[str, ...]
     data: Value
     offline: tuple[str, ...] = ()
     this_device: bool = True
+    group_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,17 +144,30 @@ class InvitationModified(InvitationEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InvitationDropped(InvitationEvent):
+    """Members who were invited, or the inviter, left the group: `invitees` need not answer any more: stop ringing.
+
+    Attributes:
+        reason: `left`, `removed` or `dismissed`.
+    """
+
+    invitees: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InvitationMissed(InvitationEvent):
     """An invitation that was over for this user before this device heard of it. It never rang here.
 
     Attributes:
         inviter: who.
         data: the inviter's.
-        part: how it was settled for this user: `timed_out`, `cancelled`, `taken`, `expired`, or `accepted` and
-            `rejected` where another device of this user answered, or `notified` for a notice.
+        part: how it was settled for this user: `timed_out`, `cancelled`, `taken`, `expired`, `dropped`, or `accepted`
+            and `rejected` where another device of this user answered, or `notified` for a notice.
         device: the device that answered, where one of this user's did.
         this_device: whether that was this one, in an earlier run.
         outcome: how the invitation ended; None where others may still answer.
+        group_id: the group it was made in; "" where it was in none.
     """
 
     inviter: str
@@ -157,6 +176,7 @@ class InvitationMissed(InvitationEvent):
     device: str | None
     this_device: bool
     outcome: str | None
+    group_id: str = ""
 
     @property
     def answered_elsewhere(self) -> bool:
@@ -170,7 +190,7 @@ class InvitationEnded(InvitationEvent):
 
     Attributes:
         outcome: `accepted` where anyone accepted; otherwise `rejected`, `cancelled`, `timed_out`, `expired`,
-            `offline`, `notice`; or `gone` where the server no longer knows it.
+            `offline`, `dropped`, `notice`; or `gone` where the server no longer knows it.
     """
 
     outcome: str

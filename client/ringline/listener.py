@@ -5,6 +5,7 @@ from ringline.events import (
     Disconnected,
     InvitationCancelled,
     InvitationCreated,
+    InvitationDropped,
     InvitationEnded,
     InvitationMissed,
     InvitationModified,
@@ -20,10 +21,14 @@ from ringline.events import (
 class SignalingListener:
     """Override what you need. Callbacks run one at a time on the client's own thread, may call the client, and may
     block without harm to the connection; one that raises is logged and stops nothing.
+
+    Below stands which devices hear of an invitation outside groups. In a group, those of all members hear everything.
     """
 
     def on_receive_new_invitation(self, event: NewInvitation) -> None:
-        """Ring. Every device of every invitee hears this, once."""
+        """Ring. Every device of every invitee hears this, once. In a group those of other members do too, with `to_me`
+        False: they do not ring.
+        """
 
     def on_invitation_created(self, event: InvitationCreated) -> None:
         """An invitation of this user stands; all devices of the inviter hear this."""
@@ -48,6 +53,9 @@ class SignalingListener:
 
     def on_invitation_modified(self, event: InvitationModified) -> None:
         """The data was replaced; devices of the inviter and of pending and accepted invitees hear this."""
+
+    def on_invitation_dropped(self, event: InvitationDropped) -> None:
+        """Members left the group, and who was invited need not answer; devices of all members hear this, and theirs."""
 
     def on_invitation_missed(self, event: InvitationMissed) -> None:
         """It was over for this user before this device heard of it: show it as missed, or not at all."""

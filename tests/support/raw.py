@@ -58,7 +58,9 @@ class RawDevice:
     def _on_message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
         if message.topic == self._topics.events(self.user):
             for raw in decode_events(bytes(message.payload)):
-                self.events.put(decode_event(raw))
+                event = decode_event(raw)
+                assert isinstance(event, Event)
+                self.events.put(event)
         else:
             self.answers.put(decode_answer(bytes(message.payload)))
 

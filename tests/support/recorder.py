@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from ringline.group_listener import GroupListener
 from ringline.listener import SignalingListener
 
 BOUND_S = 10.0
@@ -14,8 +15,8 @@ Heard = tuple[str, Any]
 """A callback's name without its `on_`, and its event."""
 
 
-class Recorder(SignalingListener):
-    """Remembers every callback in order."""
+class Recorder(SignalingListener, GroupListener):
+    """Remembers every callback in order, those of groups too."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -49,8 +50,12 @@ class Recorder(SignalingListener):
         return [
             name
             for name, event in self.all
-            if name not in ("connected", "disconnected") and (invite_id is None or event.invite_id == invite_id)
+            if name not in ("connected", "disconnected") and (invite_id is None or _is_of(event, invite_id=invite_id))
         ]
+
+    def group_names(self, group_id: str) -> list[str]:
+        """The callbacks of a group so far; those of invitations made in it are not among them."""
+        return [name for name, event in self.all if _is_of(event, group_id=group_id, invite_id=None)]
 
     def events(self, name: str, **wanted: Any) -> list[Any]:
         """The events of one callback with these attributes."""
@@ -70,11 +75,15 @@ class Recorder(SignalingListener):
                 self._changed.wait(left)
 
     def assert_nothing_twice(self) -> None:
-        """No callback of an invitation came twice with the same content."""
+        """No callback of an invitation or a group came twice with the same content."""
         repeatable = ("connected", "disconnected", "invitee_ringing")
         seen = Counter((name, repr(event)) for name, event in self.all if name not in repeatable)
         twice = [what for what, count in seen.items() if count > 1]
         assert not twice, twice
+
+
+def _is_of(event: Any, **wanted: str | None) -> bool:
+    return all(getattr(event, key, None) == value for key, value in wanted.items())
 
 
 def _fits(event: Any, wanted: dict[str, Any]) -> bool:

@@ -134,7 +134,8 @@ class Ring:
         """A connected device; `connect=False` leaves it unconnected."""
         connect = more.pop("connect", True)
         heard = Recorder()
-        client = SignalingClient(url or self.url(), user=user, device=name, listener=heard, **more)
+        url = url or self.url()
+        client = SignalingClient(url, user=user, device=name, listener=heard, group_listener=heard, **more)
         device = Device(client, heard)
         self._devices.append(device)
         if connect:

@@ -8,6 +8,7 @@ from ringline.data import unpack_data
 from ringline.events import (
     InvitationCancelled,
     InvitationCreated,
+    InvitationDropped,
     InvitationEnded,
     InvitationMissed,
     InvitationModified,
@@ -20,10 +21,12 @@ from ringline.events import (
 from ringline.protocol.messages import (
     Accepted,
     Cancelled,
+    Dropped,
     Event,
     Invited,
     Modified,
     Rejected,
+    Settling,
     Taken,
     TimedOut,
 )
@@ -38,9 +41,14 @@ class Callback:
 
 
 def new_invitation(
-    held: HeldInvitation, time_left: float | None, *, notice: bool = False, data: bytes | None = None
+    held: HeldInvitation,
+    time_left: float | None,
+    *,
+    notice: bool = False,
+    data: bytes | None = None,
+    to_me: bool = True,
 ) -> Callback:
-    """Ring; with the data it was made with, unless there is other to tell."""
+    """Ring, unless it is for others; with the data it was made with, unless there is other to tell."""
     invited = held.invited
     assert invited is not None  # noqa: S101 - callers have it
     return Callback(
@@ -55,6 +63,8 @@ def new_invitation(
             notice=notice,
             crossing=held.crossing,
             online_only=invited.online_only,
+            group_id=invited.gid,
+            to_me=to_me,
         ),
     )
 
@@ -72,6 +82,7 @@ def missed(held: HeldInvitation, user: str, device: str) -> Callback:
             device=held.devices.get(user),
             this_device=held.devices.get(user) == device,
             outcome=held.outcome,
+            group_id=held.gid,
         ),
     )
 
@@ -95,6 +106,7 @@ def of_event(event: Event, held: HeldInvitation, user: str, device: str) -> Call
                     data=unpack_data(event.data),
                     offline=event.offline,
                     this_device=mine,
+                    group_id=event.gid,
                 ),
             )
         case Accepted():
@@ -121,6 +133,18 @@ def of_event(event: Event, held: HeldInvitation, user: str, device: str) -> Call
                     text=event.text,
                 ),
             )
+        case Settling():
+            return _of_settling(event, held, mine=mine)
+        case Modified():
+            modified = InvitationModified(invite_id=iid, data=unpack_data(event.data))
+            return Callback("on_invitation_modified", modified)
+        case _:
+            return None
+
+
+def _of_settling(event: Settling, held: HeldInvitation, *, mine: bool) -> Callback | None:
+    iid = event.iid
+    match event:
         case Taken():
             taken = InvitationTaken(invite_id=iid, by=event.by, device=event.dev, invitees=event.out)
             return Callback("on_invitation_taken", taken)
@@ -140,8 +164,8 @@ def of_event(event: Event, held: HeldInvitation, user: str, device: str) -> Call
         case TimedOut():
             timeout = InvitationTimeout(invite_id=iid, inviter=held.inviter, invitees=event.out)
             return Callback("on_invitation_timeout", timeout)
-        case Modified():
-            modified = InvitationModified(invite_id=iid, data=unpack_data(event.data))
-            return Callback("on_invitation_modified", modified)
+        case Dropped():
+            dropped = InvitationDropped(invite_id=iid, invitees=event.out, reason=event.reason)
+            return Callback("on_invitation_dropped", dropped)
         case _:
             return None

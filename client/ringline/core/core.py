@@ -3,20 +3,24 @@
 import logging
 import random
 import secrets
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from ringline.core.asking import ASK_LANE, Asking
 from ringline.core.callbacks import Callback
 from ringline.core.crossings import Crossing, Crossings
-from ringline.core.held import GAP_WAIT_S, REMEMBER_S, HeldInvitation
-from ringline.core.lanes import Lanes
-from ringline.core.results import error_of, state_of
+from ringline.core.groups import Groups, Invitations
+from ringline.core.held import REMEMBER_S, HeldInvitation
+from ringline.core.lanes import Lanes, lane_of
+from ringline.core.outputs import Counts, Outputs, Settled
+from ringline.core.reading import read_events
+from ringline.core.results import error_of, result_of, unreadable
 from ringline.core.story import Story
 from ringline.core.syncing import Syncing
 from ringline.errors import SignalingError
-from ringline.events import Connected, InvitationState, InviteeRinging
+from ringline.events import Connected, InviteeRinging
 from ringline.protocol.errors import BY_NAME, CLOSED, NO_ANSWER, NOT_CONNECTED, WITHDRAWN, Fault, ProtocolError
+from ringline.protocol.group_messages import OnGroup, SyncGroup
 from ringline.protocol.limits import REQUEST_ID_BYTES
 from ringline.protocol.messages import (
     Answer,
@@ -25,58 +29,23 @@ from ringline.protocol.messages import (
     Invite,
     NowRinging,
     OnInvitation,
-    Request,
     Ringing,
     Sync,
     decode_answer,
-    decode_event,
     decode_events,
     encode_request,
 )
+from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
+
+__all__ = ["CHECK_AFTER_S", "Core", "Counts", "Settled"]
 
 log = logging.getLogger(__name__)
 _chance = random.SystemRandom()
 
 CHECK_AFTER_S: Final = (2.0, 5.0)
 """How long past its time left an invitation is held before the server is asked; random, so that not all ask at once."""
-_SYNC_LANE: Final = "sync"
-_ASK_LANE: Final = "ask"
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A request has its answer: what the server showed, or why it was refused; neither where it was simply done."""
-
-    request_id: bytes
-    state: InvitationState | None = None
-    error: SignalingError | None = None
-
-
-@dataclass(slots=True)
-class Outputs:
-    """What the shell has to do: publish, call back, settle handles; each in order."""
-
-    messages: list[tuple[str, bytes]] = field(default_factory=list)
-    callbacks: list[Callback] = field(default_factory=list)
-    settled: list[Settled] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Counts:
-    """What happened in this run.
-
-    Attributes:
-        retries: requests sent again.
-        repeats_dropped: events that had been heard before.
-        syncs: sync requests answered.
-        gaps: times an event had to wait for one before it.
-    """
-
-    retries: int = 0
-    repeats_dropped: int = 0
-    syncs: int = 0
-    gaps: int = 0
+_SYNC_LANE: Final = ("sync",)
 
 
 class Core:
@@ -108,16 +77,18 @@ class Core:
         self._story = Story(user, device)
         self._crossings = Crossings(user, device)
         self._syncing = Syncing(device, since)
-        self._asking: tuple[str, ...] = ()
-        self._online = False
+        self._asking = Asking(self._held, self._is_group_syncing)
         self._out = Outputs()
+        invitations = Invitations(self._known_in, self._forget_in)
+        self._groups = Groups(user, device, self._topics, self._lanes, self._out, self.counts, invitations)
+        self._online = False
+        self._is_synced = False
 
     # Inputs.
 
     def drain(self) -> Outputs:
         """What has to be done since the last time."""
-        out, self._out = self._out, Outputs()
-        return out
+        return self._out.take()
 
     @property
     def since(self) -> int | None:
@@ -129,7 +100,7 @@ class Core:
         """The topics this device must be subscribed to, QoS 1, before `subscribed` is said."""
         return self._topics.events(self.user), self._topics.answers(self.user, self.device)
 
-    def request(self, request: OnInvitation, now: float) -> None:
+    def request(self, request: Request, now: float) -> None:
         """Bring a request to the server."""
         if isinstance(request, Ringing):
             if self._online:
@@ -138,7 +109,7 @@ class Core:
             return
         if isinstance(request, Cancel) and not request.to and self._withdraw(request, now):
             return
-        self._lanes.add(request.iid, request, now)
+        self._lanes.add(lane_of(request), request, now)
         self._send_due(now)
 
     def subscribed(self, now: float) -> None:
@@ -148,9 +119,16 @@ class Core:
         self._ask_sync(now)
         self._send_due(now)
 
+    def group_subscribed(self, topic: str, ok: bool, now: float) -> None:  # noqa: FBT001 - as the broker says it
+        """The SUBACK for a group's topic came, which `drain` had said to subscribe to; whether the broker grants it."""
+        self._groups.subscribed(topic, ok, now)
+        self._tell_connected()
+        self._send_due(now)
+
     def disconnected(self, now: float) -> None:
         """The connection is gone. Requests wait for the next."""
-        self._online = False
+        self._online = self._is_synced = False
+        self._groups.stop(now)
         self._drop_lane(self._syncing.current, now)
         self._syncing.stop()
 
@@ -158,9 +136,11 @@ class Core:
         """A message came. What cannot be read is logged and dropped."""
         try:
             if topic == self._topics.events(self.user):
-                self._hear(self._read_all(decode_events(payload)), now, live=True)
+                self._hear_message(payload, now)
             elif topic == self._topics.answers(self.user, self.device):
                 self._answered(decode_answer(payload), now)
+            elif (gid := self._groups.of_topic(topic)) is not None:
+                self._hear_message(payload, now, gid)
         except ProtocolError as bad:
             log.warning("unreadable message on %s: %s", topic, bad)
         self._send_due(now)
@@ -170,18 +150,20 @@ class Core:
         for waiting in self._lanes.expired(now):
             self._fail(waiting.request, SignalingError.local(NO_ANSWER if waiting.sends else NOT_CONNECTED), now)
         self._forget(now)
+        self._groups.tick(now)
         if self._online:
+            self._tell_connected()
             self._ask_about_gaps(now)
             self._send_due(now)
 
     def next_wakeup(self) -> float | None:
         """When `tick` has something to do."""
-        times = [self._lanes.next_at(connected=self._online)]
+        times = [self._lanes.next_at(connected=self._online), self._groups.next_at()]
         for held in self._held.values():
             if held.over_at is not None:
                 times.append(held.over_at + REMEMBER_S)
-            elif self._online and not self._asking:
-                times += [held.check_at, None if held.gap_since is None else held.gap_since + GAP_WAIT_S]
+            elif self._online:
+                times.append(self._asking.next_at(held))
         return min((time for time in times if time is not None), default=None)
 
     def close(self) -> None:
@@ -213,16 +195,21 @@ class Core:
         self._lanes.take_out(request.id, now)
         if isinstance(request, Sync):
             log.error("sync failed: %s", error)
-            self._sync_over(request, told_all=False)
+            self._sync_over(request, now, told_all=False)
+            return
+        if isinstance(request, SyncGroup):
+            log.info("sync of group %s failed: %s", request.gid, error)
+            self._groups.refused(request, now)
+            self._tell_connected()
             return
         self._out.settled.append(Settled(request.id, error=error))
         if isinstance(request, Invite):
             freed = self._crossings.release(request.iid, self._held.values())
             self._out.callbacks += self._story.ring_after_all(freed, now)
 
-    def _done(self, request_id: bytes, now: float, state: InvitationState | None = None) -> None:
+    def _done(self, request_id: bytes, now: float, result: object = None) -> None:
         if self._lanes.take_out(request_id, now) is not None:
-            self._out.settled.append(Settled(request_id, state))
+            self._out.settled.append(Settled(request_id, result))
 
     def _answered(self, answer: Answer, now: float) -> None:
         waiting = self._lanes.find(answer.re)
@@ -236,13 +223,22 @@ class Core:
         elif isinstance(request, Sync):
             self._lanes.take_out(request.id, now)
             self._synced(request, answer, now)
+        elif isinstance(request, SyncGroup):
+            self._lanes.take_out(request.id, now)
+            self._group_synced(request, answer, now)
         else:
-            self._done(request.id, now, None if answer.state is None else state_of(answer.state))
-            self._expect(request, answer.n, now)
+            try:
+                self._done(request.id, now, result_of(request, answer))
+            except ProtocolError as bad:
+                self._fail(request, unreadable(bad), now)
+            self._expect(request, answer, now)
 
-    def _expect(self, request: Request, n: int, now: float) -> None:
+    def _expect(self, request: Request, answer: Answer, now: float) -> None:
         """The server says that a change of ours stands at version n; its event was lost if it does not come soon."""
-        if isinstance(request, OnInvitation) and n:
+        n = answer.n
+        if isinstance(request, OnGroup) and not answer.pending:
+            self._groups.expect(request, n, now)
+        elif isinstance(request, OnInvitation) and n:
             held = self._held.setdefault(request.iid, HeldInvitation(request.iid))
             if held.seen < n and held.over_at is None and held.gap_since is None:
                 held.gap_since = now
@@ -260,26 +256,30 @@ class Core:
 
     # Events.
 
-    def _read_all(self, raw: Iterable[object]) -> list[Event]:
-        events = []
-        for one in raw:
-            try:
-                events.append(decode_event(one))
-            except ProtocolError as bad:
-                log.warning("unreadable event: %s", bad)
-        return events
+    def _hear_message(self, payload: bytes, now: float, gid: str = "") -> None:
+        events, news = read_events(decode_events(payload))
+        self._hear(events, now, live=True, gid=gid)
+        if news:
+            self._groups.hear(news, now)
+            self._tell_connected()
 
-    def _hear(self, events: list[Event], now: float, *, live: bool) -> None:
-        """Take events, all of one invitation together, so that one that is over at the end of them never rings."""
+    def _hear(self, events: list[Event], now: float, *, live: bool, gid: str = "") -> None:
+        """Take events, all of one invitation together, so that one that is over at the end of them never rings.
+
+        Args:
+            events: the events.
+            now: the time.
+            live: whether they came as they happened, and not by a sync.
+            gid: the group on whose topic they came.
+        """
         by_invitation: dict[str, list[Event]] = {}
         for event in events:
             self._syncing.saw(event.ts if live else 0)
             by_invitation.setdefault(event.iid, []).append(event)
         for iid, some in by_invitation.items():
-            self._hear_one(iid, some, now, live=live)
+            self._hear_one(self._held.setdefault(iid, HeldInvitation(iid, gid)), some, now, live=live)
 
-    def _hear_one(self, iid: str, events: list[Event], now: float, *, live: bool) -> None:
-        held = self._held.setdefault(iid, HeldInvitation(iid))
+    def _hear_one(self, held: HeldInvitation, events: list[Event], now: float, *, live: bool) -> None:
         taken: list[Event] = []
         for event in events:
             if event.n == 0:
@@ -293,7 +293,7 @@ class Core:
         if taken:
             self._heard(held, taken, now, live=live)
         if held.is_empty:
-            del self._held[iid]
+            del self._held[held.iid]
 
     def _hear_unordered(self, held: HeldInvitation, event: Event) -> None:
         if isinstance(event, NowRinging) and held.is_open and held.inviter == self.user:
@@ -307,6 +307,7 @@ class Core:
         for crossing in self._crossings.look(held, self._held.values(), self._lanes.invites(), live=live):
             self._give_way(crossing, now)
         self._out.callbacks += self._story.tell(held, taken, live=live)
+        held.stop_for_dropped(self.user)
         if held.outcome is not None:
             held.over_at = now
             held.check_at = None
@@ -325,38 +326,26 @@ class Core:
     # Sync.
 
     def _ask_sync(self, now: float) -> None:
-        known = {iid: held.seen for iid, held in self._held.items() if held.is_open}
+        known = {iid: held.seen for iid, held in self._held.items() if held.is_open and self._concerns(held)}
+        self._groups.begin()
         self._crossings.doubt(known)
         self._drop_lane(self._syncing.current, now)
         self._lanes.add(_SYNC_LANE, self._syncing.begin(known), now)
 
     def _ask_about_gaps(self, now: float) -> None:
         """Sync just those with an event missing, or past their time."""
-        if self._asking:
-            return
-        late = [
-            held
-            for held in self._held.values()
-            if held.over_at is None
-            and (
-                (held.gap_since is not None and held.gap_since + GAP_WAIT_S <= now)
-                or (held.check_at is not None and held.check_at <= now)
-            )
-        ]
-        if not late:
-            return
-        request = self._syncing.ask({held.iid: held.seen for held in late})
-        self._asking = tuple(request.known or ())
-        self._lanes.add(_ASK_LANE, request, now)
+        late = self._asking.late(now)
+        if late:
+            self._asking.is_under_way = True
+            self._lanes.add(ASK_LANE, self._syncing.ask(late), now)
 
     def _synced(self, request: Sync, answer: Answer, now: float) -> None:
-        self.counts.syncs += 1
-        self._hear(self._read_all(answer.events), now, live=False)
-        for iid in answer.gone:
-            self._gone(iid, now)
+        self._hear_answer(answer, now)
+        if not request.only:
+            self._groups.name(answer.groups or ())
         if answer.more:
             following = self._syncing.next_page(request, answer.next)
-            self._lanes.add(_ASK_LANE if request.only else _SYNC_LANE, following, now)
+            self._lanes.add(ASK_LANE if request.only else _SYNC_LANE, following, now)
             return
         if not request.only:
             self._syncing.saw(answer.ts)
@@ -364,26 +353,38 @@ class Core:
             for crossing in crossings:
                 self._give_way(crossing, now)
             self._out.callbacks += self._story.ring_after_all(freed, now)
-        self._asked(request, now)
-        self._sync_over(request, told_all=True)
+        self._asking.asked(request.known, now, now + CHECK_AFTER_S[1])
+        self._sync_over(request, now, told_all=True)
 
-    def _asked(self, request: Sync, now: float) -> None:
-        """Those the server had nothing new about are asked about again later."""
-        for iid in request.known or ():
-            held = self._held.get(iid)
-            if held is None or held.over_at is not None:
-                continue
-            if held.gap_since is not None:
-                held.gap_since = now if held.early else None
-            if held.check_at is not None and held.check_at <= now:
-                held.check_at = now + CHECK_AFTER_S[1]
-            if held.is_empty:
-                del self._held[iid]
+    def _group_synced(self, request: SyncGroup, answer: Answer, now: float) -> None:
+        self._hear_answer(answer, now, request)
+        if answer.more:
+            self._groups.next_page(request, answer.next, now)
+        else:
+            self._groups.finish(request, now)
+        self._tell_connected()
 
-    def _sync_over(self, request: Sync, *, told_all: bool) -> None:
+    def _hear_answer(self, answer: Answer, now: float, of_group: SyncGroup | None = None) -> None:
+        self.counts.syncs += 1
+        events, news = read_events(answer.events)
+        if of_group is not None:
+            self._groups.take_page(of_group, answer.group, news, now)
+        self._hear(events, now, live=False)
+        for iid in answer.gone:
+            self._gone(iid, now)
+
+    def _sync_over(self, request: Sync, now: float, *, told_all: bool) -> None:
         if request.only:
-            self._asking = ()
+            self._asking.is_under_way = False
         elif self._online and self._syncing.finish(told_all=told_all):
+            self._is_synced = True
+            self._groups.settle(now, told_all=told_all)
+            self._tell_connected()
+
+    def _tell_connected(self) -> None:
+        """Once a connection: when the sync and those of all groups are done."""
+        if self._is_synced and self._groups.is_up_to_date:
+            self._is_synced = False
             self._out.callbacks.append(Callback("on_connected", Connected(user=self.user, device=self.device)))
 
     def _gone(self, iid: str, now: float) -> None:
@@ -399,3 +400,19 @@ class Core:
     def _drop_lane(self, request_id: bytes | None, now: float) -> None:
         if request_id is not None:
             self._lanes.take_out(request_id, now)
+
+    # What groups ask about invitations.
+
+    def _concerns(self, held: HeldInvitation) -> bool:
+        """Whether the user's own sync tells of it; of those for others the group's does."""
+        return not held.gid or held.has_part(self.user)
+
+    def _known_in(self, gid: str) -> Mapping[str, int]:
+        return {iid: held.seen for iid, held in self._held.items() if held.gid == gid and held.is_open}
+
+    def _forget_in(self, gid: str) -> None:
+        for held in [held for held in self._held.values() if held.gid == gid and not held.has_part(self.user)]:
+            del self._held[held.iid]
+
+    def _is_group_syncing(self, gid: str) -> bool:
+        return self._groups.is_syncing(gid)

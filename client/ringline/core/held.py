@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from ringline.protocol.limits import MAX_INT
 from ringline.protocol.messages import (
     Accepted,
     Cancelled,
+    Dropped,
     Event,
     Expired,
     Invited,
@@ -25,6 +27,7 @@ _SETTLES: Final[dict[type[Event], str]] = {
     TimedOut: "timed_out",
     Expired: "expired",
     Offline: "offline",
+    Dropped: "dropped",
 }
 
 
@@ -33,6 +36,7 @@ class HeldInvitation:
     """An invitation.
 
     Attributes:
+        gid: the group it was made in, as far as is known; "" for none.
         seen: the largest version taken; what sync tells the server.
         early: events that came before one they follow, by version.
         gap_since: since when one is missing, or None.
@@ -51,6 +55,7 @@ class HeldInvitation:
     """
 
     iid: str
+    gid: str = ""
     seen: int = 0
     early: dict[int, Event] = field(default_factory=dict)
     gap_since: float | None = None
@@ -83,9 +88,23 @@ class HeldInvitation:
         """Whether there is nothing to hold: it is not known, not over, and nothing of it is waited for."""
         return self.invited is None and self.over_at is None and self.gap_since is None and not self.early
 
+    @property
+    def is_strange(self) -> bool:
+        """Whether nothing is known but that members of a group heard something of it."""
+        return self.invited is None and self.gid != ""
+
+    def has_part(self, user: str) -> bool:
+        """Whether this user is the inviter or invited; other members of a group only hear what becomes of it."""
+        return self.invited is not None and (user == self.inviter or user in self.invited.to)
+
     def is_pending_for(self, user: str) -> bool:
         """Whether this user is invited and may still answer."""
         return self.is_open and self.invited is not None and user in self.invited.to and user not in self.parts
+
+    def stop_for_dropped(self, user: str) -> None:
+        """It is over for who left the group, though it may go on for others; it is never to be told again."""
+        if self.parts.get(user) == "dropped" and self.outcome is None:
+            self.outcome, self.ended_ts = "dropped", MAX_INT
 
     def take(self, event: Event, now: float) -> list[Event]:
         """Take an event in its turn.
@@ -116,14 +135,14 @@ class HeldInvitation:
     def _note(self, event: Event) -> None:
         match event:
             case Invited():
-                self.invited, self.data = event, event.data
+                self.invited, self.data, self.gid = event, event.data, event.gid
             case Modified():
                 self.data = event.data
             case Accepted() | Rejected() if event.by is not None:
                 self.parts[event.by] = event.ev
                 if event.dev is not None:
                     self.devices[event.by] = event.dev
-            case Taken() | Cancelled() | TimedOut() | Expired() | Offline():
+            case Taken() | Cancelled() | TimedOut() | Expired() | Offline() | Dropped():
                 self.parts.update(dict.fromkeys(event.out, _SETTLES[type(event)]))
             case _:
                 pass

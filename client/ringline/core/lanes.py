@@ -5,11 +5,24 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ringline.protocol.messages import Invite, Request, Sync
+from ringline.protocol.group_messages import OnGroup, SyncGroup
+from ringline.protocol.messages import Invite, OnInvitation, Sync
+from ringline.protocol.shapes import Request
 
 FIRST_RETRY_S: Final = 1.0
 LONGEST_RETRY_S: Final = 8.0
 GIVE_UP_S: Final = 600.0
+
+
+def lane_of(request: Request) -> Hashable:
+    """The lane of what an application asks for."""
+    match request:
+        case OnInvitation():
+            return request.iid
+        case OnGroup():
+            return ("group", request.gid)
+        case _:
+            return (request.op,)
 
 
 @dataclass(slots=True)
@@ -35,7 +48,7 @@ class Waiting:
 
 
 class Lanes:
-    """Requests by lane; a lane is an invitation, or what else must not overtake itself."""
+    """Requests by lane; a lane is an invitation, a group, or what else must not overtake itself."""
 
     def __init__(self) -> None:
         self._lanes: dict[Hashable, deque[Waiting]] = {}
@@ -50,7 +63,7 @@ class Lanes:
         if isinstance(request, Invite) and request.timeout:
             lasts = min(lasts, float(request.timeout))
         queue = self._lanes.setdefault(lane, deque())
-        give_up_at = None if isinstance(request, Sync) else now + lasts
+        give_up_at = None if isinstance(request, Sync | SyncGroup) else now + lasts
         queue.append(Waiting(request, give_up_at, None if queue else now))
         self._by_id[request.id] = lane
 

@@ -1,9 +1,58 @@
-"""What an answer of the server is to the application: a state, or an error."""
+"""What an answer of the server is to whoever asked: what was asked for, or an error."""
 
+from collections.abc import Iterable
+from typing import TypeVar
+
+from ringline.core.group_callbacks import info_of, member_of
 from ringline.data import unpack_data
 from ringline.errors import SignalingError
 from ringline.events import InvitationState
-from ringline.protocol.messages import Refusal, State
+from ringline.group_events import GroupMember, GroupPage, MemberPage
+from ringline.protocol.errors import BAD_PARAMETER, ProtocolError
+from ringline.protocol.group_messages import (
+    MEMBER,
+    CreateGroup,
+    GetGroup,
+    JoinGroup,
+    ListApplications,
+    ListGroups,
+    ListMembers,
+)
+from ringline.protocol.messages import Answer, Get, Refusal, State
+from ringline.protocol.shapes import Request
+
+_T = TypeVar("_T")
+
+
+def result_of(request: Request, answer: Answer) -> object:
+    """What was asked for; None where it was simply done.
+
+    Raises:
+        ProtocolError: the answer does not have it.
+    """
+    match request:
+        case Get():
+            return state_of(_given(answer.state))
+        case CreateGroup() | GetGroup():
+            return info_of(_given(answer.group))
+        case JoinGroup():
+            return not answer.pending
+        case ListMembers() | ListApplications():
+            return MemberPage(members=tuple(_members(answer.members)), next=answer.next)
+        case ListGroups():
+            return GroupPage(groups=tuple(sorted(answer.groups or ())), next=answer.next)
+        case _:
+            return None
+
+
+def _given(value: _T | None) -> _T:
+    if value is None:
+        raise ProtocolError(BAD_PARAMETER, "the server's answer lacks what was asked for")
+    return value
+
+
+def _members(raw: Iterable[object]) -> Iterable[GroupMember]:
+    return (member_of(MEMBER.decode(one)) for one in raw)
 
 
 def state_of(state: State) -> InvitationState:
@@ -22,4 +71,9 @@ def state_of(state: State) -> InvitationState:
 def error_of(refusal: Refusal) -> SignalingError:
     """The error that a refusal is."""
     state = None if refusal.state is None else state_of(refusal.state)
-    return SignalingError(refusal.code, refusal.name, refusal.text, refusal.field, state)
+    return SignalingError(refusal.code, refusal.name, refusal.text, refusal.field, state, refusal.who)
+
+
+def unreadable(fault: ProtocolError) -> SignalingError:
+    """The error that an answer is that lacks something."""
+    return SignalingError(fault.code.code, fault.code.name, fault.text, fault.field)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ringline.core.callbacks import Callback, ended, missed, new_invitation, of_event
 from ringline.core.held import HeldInvitation
-from ringline.protocol.messages import Cancelled, Event
+from ringline.protocol.messages import Cancelled, Event, Invited
 
 
 class Story:
@@ -38,6 +38,8 @@ class Story:
     def _introduce(self, held: HeldInvitation, taken: list[Event], *, live: bool) -> list[Callback]:
         invited = held.invited
         assert invited is not None  # noqa: S101 - tell saw to it
+        if held.gid and not held.has_part(self._user):
+            return self._show(held, taken, invited, live=live)
         if held.outcome == "notice" and live:
             held.told = True
             return [new_invitation(held, None, notice=True), ended(held)]
@@ -53,6 +55,18 @@ class Story:
             return []
         held.told = held.outcome is None
         return [missed(held, self._user, self._device)]
+
+    def _show(self, held: HeldInvitation, taken: list[Event], invited: Invited, *, live: bool) -> list[Callback]:
+        """Tell of an invitation for other members of a group; of one that is over only where it is a notice, live."""
+        if held.outcome == "notice" and live:
+            held.told = True
+            return [new_invitation(held, None, notice=True, to_me=False), ended(held)]
+        if held.outcome is not None or invited.ttl == 0:
+            return []
+        held.told = True
+        time_left = None if invited.ttl is None else invited.ttl / 1000
+        rest = [event for event in taken if event is not invited]
+        return [new_invitation(held, time_left, to_me=False), *self._retell(held, rest)]
 
     def _retell(self, held: HeldInvitation, taken: list[Event]) -> list[Callback]:
         told = (of_event(event, held, self._user, self._device) for event in taken)

@@ -44,13 +44,13 @@ class Syncing:
 
     def begin(self, known: Mapping[str, int]) -> Sync:
         """The first page of a sync of everything."""
-        request = Sync(id=_new_id(), dev=self._device, known=_some(known), since=self.since)
+        request = Sync(id=_new_id(), dev=self._device, known=some_of(known), since=self.since)
         self.current, self._is_complete = request.id, False
         return request
 
     def ask(self, known: Mapping[str, int]) -> Sync:
         """A sync of these invitations alone."""
-        return Sync(id=_new_id(), dev=self._device, known=_some(known), only=True)
+        return Sync(id=_new_id(), dev=self._device, known=some_of(known), only=True)
 
     def next_page(self, request: Sync, place: bytes) -> Sync:
         """The page after."""
@@ -83,5 +83,6 @@ def _new_id() -> bytes:
     return secrets.token_bytes(REQUEST_ID_BYTES)
 
 
-def _some(known: Mapping[str, int]) -> dict[str, int] | None:
+def some_of(known: Mapping[str, int]) -> dict[str, int] | None:
+    """As many as one request names."""
     return dict(islice(known.items(), KNOWN_AT_ONCE)) or None

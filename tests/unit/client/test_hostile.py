@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from ringline.data import Undecodable
 from ringline.protocol.codec import pack
+from ringline.protocol.group_messages import JoinGroup
 from ringline.protocol.limits import MAX_INT, MAX_MESSAGE_BYTES
 from ringline.protocol.messages import Accepted, Answer, Invited, Sync
-from tests.unit.client.world import TOPICS, Device
+from tests.unit.client.world import TOPICS, Device, new_id
 from tests.unit.engine.play import IID, accept, cancel, get, invite
 
 
@@ -113,7 +114,7 @@ def test_an_empty_answer_to_a_sync_and_to_get() -> None:
     bob = _connected()
     asked = bob.request(get())
     bob.answer(Answer(re=asked))
-    assert bob.settled[asked].state is None
+    assert bob.error(asked) == "bad_parameter"
     bob.lose()
     bob.connect()
     bob.answer(Answer(re=bob.take_sync().id))
@@ -191,8 +192,10 @@ _values: st.SearchStrategy[Any] = st.recursive(
 )
 _fields = st.fixed_dictionaries(
     {"ev": st.sampled_from(("invited", "accepted", "rejected", "cancelled", "taken", "modified", "timed_out", "ended",
-                            "expired", "offline", "ringing", "odd"))},
+                            "expired", "offline", "dropped", "ringing", "odd", "group_created", "member_invited",
+                            "member_kicked", "member_leave", "group_dismissed", "counter", "application"))},
     optional={
+        "gid": st.sampled_from(("g1", "g2")) | _values, "key": _values, "value": _values, "user": _values,
         "iid": _ids | _values, "n": st.integers(0, 5) | _values, "p": st.integers(0, 5) | _values,
         "by": st.sampled_from(("ann", "bob", "cid")) | _values, "dev": st.just("d1") | _values,
         "end": st.sampled_from(("accepted", "notice")) | _values, "ttl": st.integers(0, 9_000) | _values,
@@ -212,6 +215,11 @@ def test_nothing_that_comes_stops_a_device(data: st.DataObject) -> None:
         "value": lambda: bob.hear_raw(data.draw(_values)),
         "bytes": lambda: bob.receive(TOPICS.events("bob"), data.draw(st.binary(max_size=40))),
         "answer": lambda: bob.receive(TOPICS.answers("bob", "d1"), pack(_answer(bob, data))),
+        "group": lambda: bob.receive(
+            TOPICS.group_events("g1"), pack([_whole(data.draw(_fields)) for _ in range(3)])
+        ),
+        "subacks": lambda: bob.grant(ok=data.draw(st.booleans())),
+        "join": lambda: bob.request(JoinGroup(id=new_id(), dev="d1", gid="g1")),
         "wait": lambda: bob.wait(data.draw(st.sampled_from((0.5, 3, 700)))),
         "lose": bob.lose,
         "connect": bob.connect,
@@ -219,7 +227,7 @@ def test_nothing_that_comes_stops_a_device(data: st.DataObject) -> None:
         "answer it": lambda: bob.request(accept(iid=data.draw(_ids))),
         "cancel": lambda: bob.request(cancel(iid=data.draw(_ids))),
     }
-    for act in data.draw(st.lists(st.sampled_from(sorted(acts)), max_size=10)):
+    for act in data.draw(st.lists(st.sampled_from(sorted(acts)), max_size=12)):
         acts[act]()
     bob.heard.clear()
     bob.connect()
@@ -231,7 +239,8 @@ def test_nothing_that_comes_stops_a_device(data: st.DataObject) -> None:
 
 def _whole(event: dict[str, Any]) -> dict[str, Any]:
     """Complete in most cases, so that not all of them fall at the first hurdle."""
-    return {"iid": IID, "n": 1, "to": ["bob"], "by": "ann"} | event
+    whole = {"iid": IID, "gid": "g1", "n": 1, "to": ["bob"], "by": "ann", "key": "k", "value": 1, "user": "ann"}
+    return whole | event
 
 
 def _answer(bob: Device, data: st.DataObject) -> object:
@@ -243,6 +252,8 @@ def _answer(bob: Device, data: st.DataObject) -> object:
             "evs": st.lists(_fields.map(_whole), max_size=3) | _values, "gone": st.just([IID]) | _values,
             "more": st.booleans(), "next": st.binary(max_size=3), "ts": st.integers(0, 2**53) | _values,
             "state": st.just({"iid": IID, "data": b"\xc1"}) | _values,
+            "groups": st.dictionaries(st.sampled_from(("g1", "g2")), st.integers(0, 9)) | _values,
+            "group": st.just({"gid": "g1", "n": 3, "preset": "work", "join": "free", "count": 1}) | _values,
         },
     )  # fmt: skip
     return data.draw(fields)

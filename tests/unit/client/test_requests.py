@@ -6,8 +6,10 @@ import pytest
 
 from ringline.core.core import Core
 from ringline.core.lanes import GIVE_UP_S, Lanes
+from ringline.events import InvitationState
 from ringline.protocol.errors import BY_NAME, Fault
-from ringline.protocol.messages import Accepted, Answer, Cancelled, Get, Invited, Refusal, Request, Ringing, Sync
+from ringline.protocol.messages import Accepted, Answer, Cancelled, Get, Invited, Refusal, Ringing, Sync
+from ringline.protocol.shapes import Request
 from tests.unit.client.world import START, TOPICS, Device, World
 from tests.unit.engine.play import IID, accept, cancel, get, invite, modify, reject, ringing
 
@@ -182,7 +184,7 @@ def test_a_refusal_is_final_and_carries_what_the_server_said() -> None:
     assert (error.code, error.name, error.text, error.field, error.fault) == (
         8010, "invitation_over", "over", "to", Fault.STATE
     )  # fmt: skip
-    assert (ann.settled[asked].state, error.state) == (None, None)
+    assert (ann.settled[asked].result, error.state) == (None, None)
 
 
 def test_a_refusal_of_a_name_nobody_knows_is_final_too() -> None:
@@ -211,8 +213,8 @@ def test_get_brings_the_state() -> None:
     world.run()
     asked = ann.request(get())
     world.run()
-    state = ann.settled[asked].state
-    assert state is not None
+    state = ann.settled[asked].result
+    assert isinstance(state, InvitationState)
     assert (state.invite_id, state.inviter, state.invitees, state.data) == (IID, "ann", {"bob": "pending"}, 5)
     assert (state.time_left, state.outcome, state.device) == (30.0, None, None)
 

@@ -12,12 +12,12 @@ from ringline.protocol.messages import (
     NowRinging,
     OnInvitation,
     Refusal,
-    Request,
     Sync,
     decode_request,
     encode_answer,
     event_map,
 )
+from ringline.protocol.shapes import GroupEvent, Request
 from ringline.protocol.topics import Topics
 from ringline_broker.engine.log import events_since, message_for
 from ringline_broker.engine.model import Invitation
@@ -28,6 +28,7 @@ from ringline_broker.stores.memory import MemoryStore
 from ringline_broker.testing import ManualClock
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Request)
 TOPICS = Topics()
 START = 1_000.0
 _ids = count(1)
@@ -118,6 +119,8 @@ class Device:
         outgoing: requests it sent and nobody dealt with yet.
         sent: every request it ever sent, with the time.
         settled: how its requests ended.
+        subscribing: topics of groups that wait for their SUBACK, in order.
+        topics: topics of groups it has.
     """
 
     def __init__(self, user: str, device: str = "d1", since: int | None = None) -> None:
@@ -129,6 +132,8 @@ class Device:
         self.outgoing: list[Request] = []
         self.sent: list[tuple[float, Request]] = []
         self.settled: dict[bytes, Settled] = {}
+        self.subscribing: list[str] = []
+        self.topics: set[str] = set()
 
     def connect(self) -> None:
         """Connected and subscribed."""
@@ -141,17 +146,33 @@ class Device:
         self.online = False
         self.core.disconnected(self.now)
         self.outgoing.clear()
+        self.subscribing.clear()
+        self.topics.clear()
         self._drain()
 
-    def request(self, request: OnInvitation) -> bytes:
+    def request(self, request: Request) -> bytes:
         """The application asks for something."""
         self.core.request(request, self.now)
         self._drain()
         return request.id
 
-    def hear(self, *events: Event) -> None:
+    def hear(self, *events: Event | GroupEvent) -> None:
         """One message of events."""
         self.hear_raw([event_map(event) for event in events])
+
+    def hear_in(self, gid: str, *events: Event | GroupEvent) -> None:
+        """One message of events on a group's topic."""
+        self.receive(TOPICS.group_events(gid), pack([event_map(event) for event in events]))
+
+    def grant(self, *, ok: bool = True) -> list[str]:
+        """The SUBACKs for all topics it waits for; the groups."""
+        topics, self.subscribing = self.subscribing, []
+        for topic in topics:
+            if ok:
+                self.topics.add(topic)
+            self.core.group_subscribed(topic, ok, self.now)
+            self._drain()
+        return [TOPICS.group_of(topic) or "" for topic in topics]
 
     def hear_raw(self, events: object) -> None:
         """One message on the events topic, whatever it is."""
@@ -182,7 +203,7 @@ class Device:
         return [
             name
             for name, event in self.heard
-            if name != "connected" and (iid is None or event.invite_id == iid)
+            if name != "connected" and (iid is None or getattr(event, "invite_id", None) == iid)
         ]
 
     def error(self, request_id: bytes) -> str | None:
@@ -192,13 +213,20 @@ class Device:
 
     def take_sync(self) -> Sync:
         """The one request it has sent, once or several times, which must be a sync."""
+        return self.take(Sync)
+
+    def take(self, kind: type[R]) -> R:
+        """The one request it has sent, once or several times, which must be of this kind."""
         [request] = {request.id: request for request in self.outgoing}.values()
         self.outgoing.clear()
-        assert isinstance(request, Sync)
+        assert isinstance(request, kind)
         return request
 
     def _drain(self) -> None:
         out = self.core.drain()
+        for topic in out.unsubscribe:
+            self.topics.discard(topic)
+        self.subscribing += out.subscribe
         for topic, payload in out.messages:
             assert topic == TOPICS.requests(self.user)
             request = decode_request(payload)
