@@ -7,6 +7,8 @@ import pytest
 
 from ringline_broker.cli.config import ServeOptions, merged
 from ringline_broker.cli.exits import ExitCode, Failure
+from ringline_broker.cli.group.life import CreateOptions, SetOptions
+from ringline_broker.cli.invite import InviteOptions
 from ringline_broker.cli.options import helps
 from ringline_broker.cli.session import OneShotOptions
 from ringline_broker.settings import Settings
@@ -20,10 +22,11 @@ def merge(folder: Path, text: str, flags: set[str] | None = None, **given: objec
 
 
 def test_the_file_beats_the_default_and_a_flag_beats_the_file(tmp_path: Path) -> None:
-    options, settings = merge(tmp_path, 'port = 1884\nws_port = 9001\nmax_open = 4\ndurability = "normal"', port=1885)
+    text = 'port = 1884\nws_port = 9001\nmax_open = 4\nmax_groups = 7\ndurability = "normal"'
+    options, settings = merge(tmp_path, text, port=1885)
 
     assert (options.port, options.ws_port, options.durability) == (1885, 9001, "normal")
-    assert settings.max_open == 4
+    assert (settings.max_open, settings.max_groups) == (4, 7)
     assert options.host == "127.0.0.1"
 
 
@@ -66,6 +69,8 @@ def test_memory_on_the_command_line_beats_a_folder_in_the_file(tmp_path: Path) -
         ('durability = "some"', "durability must be one of full, normal, not 'some'"),
         ("durability = [1]", "durability must be one of full, normal"),
         ("max_open = 0", "max_open must be a whole number of at least 1"),
+        ("max_groups = -1", "max_groups must be a whole number of at least 0"),
+        ('max_live = "many"', "max_live must be a whole number, not 'many'"),
         ("port = 65536", "--port must be 0 to 65535"),
         ('memory = true\ndata = "x"', "--memory keeps nothing on disk"),
         ("port = ", "is no TOML"),
@@ -80,6 +85,20 @@ def test_errors_name_the_file_and_the_key(tmp_path: Path, text: str, says: str) 
     assert "ringline.toml" in str(failed.value)
 
 
-@pytest.mark.parametrize("group", [ServeOptions, Settings, OneShotOptions])
+def test_one_line_of_help_may_be_about_several_options() -> None:
+    @dataclasses.dataclass
+    class Limits:
+        """Limits.
+
+        Attributes:
+            low, high: how much,
+                at most.
+            other: another.
+        """
+
+    assert helps(Limits) == {"low": "how much, at most.", "high": "how much, at most.", "other": "another."}
+
+
+@pytest.mark.parametrize("group", [ServeOptions, Settings, OneShotOptions, InviteOptions, CreateOptions, SetOptions])
 def test_every_option_has_help(group: type) -> None:
     assert set(helps(group)) == {field.name for field in dataclasses.fields(group)}

@@ -9,7 +9,7 @@ import pytest
 from ringline_broker.cli import app
 from tests.cli.process import Finished, Ringline, assert_clean_error
 
-COMMANDS = ("serve", "user", "listen", "invite", "accept", "reject", "cancel", "modify", "show", "version")
+COMMANDS = ("serve", "user", "group", "listen", "invite", "accept", "reject", "cancel", "modify", "show", "version")
 
 
 def test_versions() -> None:
@@ -32,7 +32,7 @@ def test_help_lists_every_command_and_the_exit_codes() -> None:
     assert done.end() == 0
     text = "\n".join(done.out)
     assert all(f"\n  {name} " in text for name in COMMANDS)
-    assert all(word in text for word in ("10", "11", "12", "13", "130", "wrong use", "no broker", "refused"))
+    assert all(word in text for word in ("10", "11", "12", "13", "14", "130", "wrong use", "no broker", "refused"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -16,7 +16,7 @@ from tests.support.running import free_port
 
 
 def user_of(url: str = "", as_: str = "") -> str:
-    return new_client(ClientOptions(url=url, as_=as_), SignalingListener()).user
+    return new_client(ClientOptions(url=url, as_=as_), Forwarder(lambda _name, _event: None)).user
 
 
 def test_the_user(monkeypatch: pytest.MonkeyPatch) -> None:

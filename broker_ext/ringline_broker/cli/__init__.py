@@ -6,7 +6,7 @@ import sys
 import typer
 
 from ringline.protocol.errors import RinglineError
-from ringline_broker.cli import calls, invite, listen, serve, users, version
+from ringline_broker.cli import calls, group, invite, listen, serve, users, version
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.options import spread
 from ringline_broker.cli.printing import err
@@ -21,7 +21,7 @@ Exit codes:
   4 refused               5 no broker             1 anything else
 `invite --wait` has more, and ends with 0 where anybody accepted:
   10 rejected             11 timed out            12 cancelled
-  13 offline              130 Ctrl-C
+  13 offline              14 left the group       130 Ctrl-C
 """
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ for command in (
 ):
     app.command()(spread(command))
 app.add_typer(users.app)
+app.add_typer(group.app)
 
 
 def main() -> None:

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from ringline.client import SignalingClient
-from ringline.events import InvitationState
 from ringline.handles import RequestHandle
 from ringline_broker.cli.printing import out, out_json, printable
-from ringline_broker.cli.session import OneShotOptions, checked, connected, settled
+from ringline_broker.cli.session import OneShotOptions, asked
 from ringline_broker.cli.telling import tell_state
 from ringline_broker.cli.values import parse_data
 
@@ -79,23 +78,14 @@ def modify(
 
 def show(invite_id: InviteId, client: OneShotOptions) -> None:
     """Show the present state of an invitation."""
-    state = _ask(client, lambda caller: caller.get(invite_id))
-    if state is not None:
-        tell_state(state, as_json=client.json)
+    tell_state(asked(client, lambda caller: caller.get(invite_id)), as_json=client.json)
 
 
 def _change(
-    done: str, invite_id: str, options: OneShotOptions, request: Callable[[SignalingClient], RequestHandle]
+    done: str, invite_id: str, options: OneShotOptions, request: Callable[[SignalingClient], RequestHandle[None]]
 ) -> None:
-    _ask(options, request)
+    asked(options, request)
     if options.json:
         out_json(invite_id=invite_id, done=done)
     else:
         out(f"{done} {printable(invite_id)}")
-
-
-def _ask(options: OneShotOptions, request: Callable[[SignalingClient], RequestHandle]) -> InvitationState | None:
-    with connected(options) as caller:
-        with checked():
-            handle = request(caller)
-        return settled(handle)

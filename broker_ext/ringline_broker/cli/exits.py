@@ -26,6 +26,8 @@ class ExitCode(IntEnum):
     """With `invite --wait`: somebody else cancelled it."""
     OFFLINE = 13
     """With `invite --wait --online-only`: no device was there to ring."""
+    DROPPED = 14
+    """With `invite --wait --group`: who was invited, or the inviter, left the group."""
     INTERRUPTED = 130
     """Ctrl-C."""
 

@@ -25,6 +25,7 @@ OUTCOMES: Final = {
     "expired": ExitCode.TIMED_OUT,
     "cancelled": ExitCode.CANCELLED,
     "offline": ExitCode.OFFLINE,
+    "dropped": ExitCode.DROPPED,
 }
 """How an invitation ended, and how the command ends; what is not here, such as `gone`, is a failure."""
 _END_AFTER_S: Final = 30.0
@@ -41,9 +42,11 @@ class InviteOptions:
         answers: How many may accept before the rest need not: all, first, a number; none makes it a notice.
         audience: Who hears each event: only whom it concerns, or all parties.
         online_only: Ring only devices that are online now; if there is none it ends as offline.
+        group: The group to invite in: only its members can be invited, and all of them hear of it.
+        partial: With --group, leave out who is no member; it is refused otherwise.
         id: The invitation's id, random where left out. With --device, a repeat under the same id rings once.
         wait: Show what happens, and end by how it ends: 0 accepted, 10 rejected, 11 timed out, 12 cancelled, 13
-            offline. Ctrl-C cancels it, and ends with 130.
+            offline, 14 left the group. Ctrl-C cancels it, and ends with 130.
     """
 
     data: str = ""
@@ -51,8 +54,14 @@ class InviteOptions:
     answers: str = "all"
     audience: Literal["concerned", "parties"] = "concerned"
     online_only: bool = False
+    group: str = ""
+    partial: bool = False
     id: str = ""
     wait: bool = False
+
+    def __post_init__(self) -> None:
+        if self.partial and not self.group:
+            raise ValueError("--partial is about the members of a group: give --group too")
 
 
 def invite(
@@ -74,6 +83,7 @@ def invite(
                 handle = caller.invite(
                     users, data, timeout=options.timeout, answers=answers, online_only=options.online_only,
                     audience="parties" if options.audience == "parties" else "", invite_id=invite_id,
+                    group_id=options.group, partial=options.partial,
                 )  # fmt: skip
             settled(handle)
             if options.wait:

@@ -49,7 +49,7 @@ class _Ear:
         self._as_json = as_json
         self._last_loss: str | None = None
         self._was_connected = False
-        self._news: queue.SimpleQueue[RequestHandle | Failure] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[RequestHandle[None] | Failure] = queue.SimpleQueue()
         self.client: SignalingClient
 
     def hear(self, name: str, event: Any) -> None:  # noqa: ANN401 - any event
@@ -60,7 +60,7 @@ class _Ear:
             case Disconnected():
                 self._lost(name, event)
                 return
-            case NewInvitation(notice=False):
+            case NewInvitation(notice=False, to_me=True):
                 tell(name, event, as_json=self._as_json)
                 self.client.ringing(event.invite_id)
                 self._reply(event.invite_id)

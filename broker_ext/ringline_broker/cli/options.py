@@ -16,7 +16,7 @@ from ringline_broker.cli.exits import ExitCode, Failure
 
 T = TypeVar("T")
 
-_ATTRIBUTE = re.compile(r"    (\w+): (.+)")
+_ATTRIBUTE = re.compile(r"    (\w+(?:, \w+)*): (.+)")
 _CONTINUED = re.compile(r"        (\S.*)")
 
 
@@ -74,16 +74,16 @@ def given(context: typer.Context, group: type) -> set[str]:
 
 
 def helps(group: type) -> dict[str, str]:
-    """What the docstring says of each attribute, and those of the bases of theirs."""
+    """What the docstring says of each attribute, and those of the bases of theirs; a line may be about several."""
     found: dict[str, str] = {}
-    name = ""
+    names: list[str] = []
     lines = [line for one in reversed(group.__mro__) for line in inspect.cleandoc(one.__doc__ or "").splitlines()]
     for line in lines:
         if begun := _ATTRIBUTE.fullmatch(line):
-            name = begun[1]
-            found[name] = begun[2]
+            names = begun[1].split(", ")
+            found |= dict.fromkeys(names, begun[2])
         elif more := _CONTINUED.fullmatch(line):
-            found[name] += " " + more[1]
+            found |= {name: f"{found[name]} {more[1]}" for name in names}
     return found
 
 
@@ -91,7 +91,7 @@ def _parameters(group: type) -> Iterator[inspect.Parameter]:
     types = get_type_hints(group)
     texts = helps(group)
     for field in dataclasses.fields(group):
-        shown = field.default not in (None, False, "")
+        shown = field.default not in (None, "") and field.default is not False
         text = texts[field.name]
         option = typer.Option(
             field.default, flag(field.name), help=text[0].upper() + text[1:], show_default=shown

@@ -37,7 +37,7 @@ def as_text(value: object) -> str:
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - any MessagePack value in, any JSON value out
     """What JSON can carry. What it cannot becomes a map with one key: `$bytes` (base64), `$float` (nan, inf, -inf),
-    `$undecodable`, `$ext`; keys that are no strings become their JSON.
+    `$undecodable`, `$ext`; keys that are no strings become their JSON, and one of our own objects a map.
     """
     match value:
         case bytes():
@@ -52,6 +52,8 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - any MessagePack value in, any JS
             return {key if isinstance(key, str) else as_json(key): plain(one) for key, one in value.items()}
         case list() | tuple():
             return [plain(one) for one in value]
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return plain(fields(value))
         case _:
             return value
 

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ringline.client import SignalingClient
 from ringline.connection import Address
 from ringline.errors import SignalingError
-from ringline.events import Connected, Disconnected, InvitationState
+from ringline.events import Connected, Disconnected
+from ringline.group_listener import GroupListener
 from ringline.handles import RequestHandle
 from ringline.listener import SignalingListener
 from ringline.protocol.errors import NO_ANSWER, NOT_CONNECTED
@@ -27,6 +28,8 @@ from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import start_logging
 from ringline_broker.cli.loopback import is_loopback
 from ringline_broker.cli.printing import printable
+
+T = TypeVar("T")
 
 DEFAULT_URL: Final = "mqtt://127.0.0.1:1883"
 ANSWER_WITHIN_S: Final = 15.0
@@ -66,8 +69,8 @@ class OneShotOptions(ClientOptions):
     connect_timeout: float = 5.0
 
 
-class Forwarder(SignalingListener):
-    """Hands every callback to one function, with its name less the `on_`."""
+class Forwarder(SignalingListener, GroupListener):
+    """Hands every callback, of invitations and of groups, to one function, with its name less the `on_`."""
 
     def __init__(self, hear: Callable[[str, Any], None]) -> None:
         self._hear = hear
@@ -83,7 +86,7 @@ class Forwarder(SignalingListener):
             signal.pthread_kill(threading.main_thread().ident or threading.get_ident(), signal.SIGINT)
 
 
-def new_client(options: ClientOptions, listener: SignalingListener) -> SignalingClient:
+def new_client(options: ClientOptions, listener: Forwarder) -> SignalingClient:
     """A client, not yet connected.
 
     Raises:
@@ -97,7 +100,7 @@ def new_client(options: ClientOptions, listener: SignalingListener) -> Signaling
         tls = ssl.create_default_context(cafile=options.cafile) if options.cafile is not None else None
         return SignalingClient(
             url, user=user, password=password_of(options, address, user), device=options.device or None,
-            listener=listener, tls=tls, prefix=options.prefix,
+            listener=listener, group_listener=listener, tls=tls, prefix=options.prefix,
         )  # fmt: skip
     except ValueError as wrong:
         raise Failure(ExitCode.WRONG_USE, str(wrong)) from wrong
@@ -189,7 +192,26 @@ def no_broker(reason: str) -> str:
     return f"no broker: {printable(reason)}\nStart one with `ringline serve`, or say with --url where it is"
 
 
-def settled(handle: RequestHandle) -> InvitationState | None:
+def asked(options: OneShotOptions, request: Callable[[SignalingClient], RequestHandle[T]]) -> T:
+    """Connect, and ask one thing.
+
+    Args:
+        options: who and where.
+        request: makes the request.
+
+    Returns:
+        The answer.
+
+    Raises:
+        Failure: there is none, or a refusal.
+    """
+    with connected(options) as client:
+        with checked():
+            handle = request(client)
+        return settled(handle)
+
+
+def settled(handle: RequestHandle[T]) -> T:
     """The answer to a request.
 
     Raises:
@@ -200,7 +222,8 @@ def settled(handle: RequestHandle) -> InvitationState | None:
     except SignalingError as error:
         if error.name in (NO_ANSWER.name, NOT_CONNECTED.name):
             raise Failure(ExitCode.NO_BROKER, f"the server did not answer: {error.text}") from error
-        raise Failure(ExitCode.REFUSED, f"refused: {printable(str(error))}") from error
+        who = "\nusers: " + printable(", ".join(error.who)) if error.who else ""
+        raise Failure(ExitCode.REFUSED, f"refused: {printable(str(error))}{who}") from error
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from ringline.events import (
     Disconnected,
     InvitationCancelled,
     InvitationCreated,
+    InvitationDropped,
     InvitationEnded,
     InvitationMissed,
     InvitationModified,
@@ -18,7 +19,9 @@ from ringline.events import (
     InviteeRinging,
     NewInvitation,
 )
+from ringline.group_events import GroupNews
 from ringline_broker.cli.printing import as_text, fields, out, out_json, out_timed, printable
+from ringline_broker.cli.telling_groups import group_sentence
 
 
 def tell(name: str, event: Any, *, as_json: bool) -> None:  # noqa: ANN401 - any event
@@ -58,7 +61,8 @@ def sentence(name: str, event: Any) -> str:  # noqa: ANN401, C901, PLR0911, PLR0
             return _new_invitation(event)
         case InvitationCreated():
             away = f"; no device online: {_list(event.offline)}" if event.offline else ""
-            return f"inviting {_list(event.invitees)} (id {event.invite_id}){away}{_data(event.data)}"
+            where = _in(event.group_id)
+            return f"inviting {_list(event.invitees)}{where} (id {event.invite_id}){away}{_data(event.data)}"
         case InviteeRinging():
             return f"ringing at {event.invitee}{_of(event.invite_id)}"
         case InviteeAccepted():
@@ -74,12 +78,15 @@ def sentence(name: str, event: Any) -> str:  # noqa: ANN401, C901, PLR0911, PLR0
             return f"cancelled by {event.inviter} {whom}{_of(event.invite_id)}{_data(event.data)}"
         case InvitationTimeout():
             return f"timed out: no answer of {_list(event.invitees)}{_of(event.invite_id)}"
+        case InvitationDropped():
+            return f"dropped for {_list(event.invitees)}{_because(event.reason, '')}{_of(event.invite_id)}"
         case InvitationModified():
             return f"modified{_of(event.invite_id)}{_data(event.data)}"
         case InvitationMissed():
             where = f" on device {event.device}" if event.answered_elsewhere and event.device else ""
             kind = f"{event.part} elsewhere{where}" if event.answered_elsewhere else f"missed, {event.part}"
-            return f"{kind}: invitation of {event.inviter}{_of(event.invite_id)}{_data(event.data)}"
+            whose = f"{event.inviter}{_in(event.group_id)}"
+            return f"{kind}: invitation of {whose}{_of(event.invite_id)}{_data(event.data)}"
         case InvitationEnded():
             return f"ended: {event.outcome}{_of(event.invite_id)}"
         case Connected():
@@ -88,22 +95,31 @@ def sentence(name: str, event: Any) -> str:  # noqa: ANN401, C901, PLR0911, PLR0
             return f"disconnected: {event.reason}"
         case Disconnected():
             return f"disconnected: {event.reason}; trying again"
+        case GroupNews():
+            return group_sentence(event)
         case _:
             return f"{name.replace('_', ' ')}: {as_text(fields(event))}"
 
 
 def _new_invitation(event: NewInvitation) -> str:
-    others = len(event.invitees) - 1
+    others, where = len(event.invitees) - 1, _in(event.group_id)
     whom = "you" if not others else f"you and {others} other{'s' * (others > 1)}"
+    kind = "notice" if event.notice else "ringing"
+    if not event.to_me:
+        whom, kind = _list(event.invitees), "notice, not for you" if event.notice else "not for you"
     if event.notice:
-        return f"notice: {event.inviter} tells {whom} (id {event.invite_id}){_data(event.data)}"
+        return f"{kind}: {event.inviter} tells {whom}{where} (id {event.invite_id}){_data(event.data)}"
     crossing = "; your own to them gives way" if event.crossing else ""
     known = f"(id {event.invite_id}{_left(event.time_left)}){crossing}"
-    return f"ringing: {event.inviter} invites {whom} {known}{_data(event.data)}"
+    return f"{kind}: {event.inviter} invites {whom}{where} {known}{_data(event.data)}"
 
 
 def _left(time_left: float | None) -> str:
     return "" if time_left is None else f", {time_left:.0f} s left"
+
+
+def _in(group_id: str) -> str:
+    return f" in group {group_id}" if group_id else ""
 
 
 def _of(invite_id: str) -> str:

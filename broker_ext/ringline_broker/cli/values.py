@@ -14,14 +14,25 @@ def parse_data(text: str) -> Any:  # noqa: ANN401 - any MessagePack value
     Raises:
         Failure: it is no JSON.
     """
-    if not text:
-        return None
+    return parse_json(text, "--data") if text else None
+
+
+def parse_json(text: str, where: str) -> Any:  # noqa: ANN401 - any MessagePack value
+    """Read JSON that stands on the command line.
+
+    Args:
+        text: the JSON.
+        where: what it stands in, for the error.
+
+    Raises:
+        Failure: it is none.
+    """
     try:
         return json.loads(text, object_hook=_with_bytes)
     except json.JSONDecodeError as bad:
-        raise Failure(ExitCode.WRONG_USE, f"--data is no JSON: {bad}; a text needs its quotes: '\"text\"'") from bad
+        raise Failure(ExitCode.WRONG_USE, f"{where} is no JSON: {bad}; a text needs its quotes: '\"text\"'") from bad
     except binascii.Error as bad:
-        raise Failure(ExitCode.WRONG_USE, f"--data: $bytes is no base64: {bad}") from bad
+        raise Failure(ExitCode.WRONG_USE, f"{where}: $bytes is no base64: {bad}") from bad
 
 
 def _with_bytes(value: dict[str, Any]) -> Any:  # noqa: ANN401 - the map, or bytes
