@@ -37,7 +37,7 @@ $(STAMP): pyproject.toml constraints.txt
 run: $(STAMP)  ## a broker with the extension in it: make run [PORT=1883] [ARGS=…]
 	@exec $(BIN)/ringline serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
-demo: $(STAMP)  ## two users ring each other, in one terminal
+demo: $(STAMP)  ## calls, a class, a live room: nine scenes in one terminal
 	@exec $(BIN)/python -m examples.demo $(ARGS)
 
 bench: $(STAMP)  ## what a call costs, measured: make bench [ARGS='--full --write']

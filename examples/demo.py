@@ -1,6 +1,6 @@
-"""Plays the calls and the doorbell, and tells what each side saw.
+"""Plays the calls, the doorbell, the class, the live room and the call in a group, and tells what each side saw.
 
-What it shows: `call.py` and `doorbell.py` at work, every device with a connection of its own to a server in this
+What it shows: the other programs here at work, every device with a connection of its own to a server in this
 process. Each line stands where a device showed it, seconds after the start. It needs no network, and leaves nothing.
 
 How to run it:
@@ -15,85 +15,70 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from examples.call import Phone
 from examples.doorbell import Doorbell, HousePhone
 from examples.embedded import EmbeddedServer
+from examples.group_scenes import GroupPlay
+from examples.scenes import Scenes
 from examples.stage import OffScript, Stage
 from ringline import SignalingClient
 
 HOUSEHOLD: Final = ("alice", "bob", "carol")
-_CONNECT_WITHIN_S: Final = 10.0
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
 
-class Play:
-    """The scenes. Users are alice, bob and carol; a device that is not a user's only one has a name of its own."""
+class Play(Scenes):
+    """Calls and doorbells. Users are alice, bob and carol; a device that is not a user's only one has its own name."""
 
     def __init__(self, url: str, stage: Stage) -> None:
-        self._url = url
-        self._stage = stage
-        self._open = ExitStack()
+        super().__init__(url, stage)
         self._clock = 0.0
-
-    @contextmanager
-    def scene(self, title: str) -> Generator[None]:
-        """Play a scene; its devices disconnect at its end, and then nobody may have shown more than the script says."""
-        self._stage.scene(title)
-        with ExitStack() as self._open:
-            yield
-        self._stage.curtain()
 
     def phone(self, user: str, name: str) -> Phone:
         """A phone that is connected."""
-        client = SignalingClient(self._url, user=user)
-        phone = Phone(client, self._stage.actor(name), clock=lambda: self._clock)
-        self._connect(client)
+        client = SignalingClient(self.url, user=user)
+        phone = Phone(client, self.stage.actor(name), clock=lambda: self._clock)
+        self.connect(client)
         return phone
 
     def house_phone(self, user: str) -> HousePhone:
         """A house phone that is connected."""
-        client = SignalingClient(self._url, user=user)
-        phone = HousePhone(client, self._stage.actor(user))
-        self._connect(client)
+        client = SignalingClient(self.url, user=user)
+        phone = HousePhone(client, self.stage.actor(user))
+        self.connect(client)
         return phone
 
     def doorbell(self) -> Doorbell:
         """A doorbell that is connected."""
-        client = SignalingClient(self._url, user="front-door")
-        doorbell = Doorbell(client, HOUSEHOLD, self._stage.actor("front-door"))
-        self._connect(client)
+        client = SignalingClient(self.url, user="front-door")
+        doorbell = Doorbell(client, HOUSEHOLD, self.stage.actor("front-door"))
+        self.connect(client)
         return doorbell
 
     def doorbell_process(self) -> subprocess.Popen[str]:
         """A doorbell as a process of its own, that is pressed once it is connected."""
-        command = [sys.executable, "-m", "examples.doorbell", "--url", self._url]
+        command = [sys.executable, "-m", "examples.doorbell", "--url", self.url]
         command += ["doorbell", "front-door", *HOUSEHOLD, "--press"]
         process = subprocess.Popen(  # noqa: S603 - our own program
             command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        relay = threading.Thread(target=_relay, args=(process, self._stage.actor("front-door")), daemon=True)
+        relay = threading.Thread(target=_relay, args=(process, self.stage.actor("front-door")), daemon=True)
         relay.start()
         # At the end of the scene, from the last of these to the first.
-        self._open.enter_context(process)
-        self._open.callback(relay.join)
-        self._open.callback(process.kill)
+        self.open.enter_context(process)
+        self.open.callback(relay.join)
+        self.open.callback(process.kill)
         return process
-
-    def _connect(self, client: SignalingClient) -> None:
-        self._open.enter_context(client)
-        if not client.wait_connected(_CONNECT_WITHIN_S):
-            raise OffScript(f"{client.user} cannot connect")
 
     # The scenes.
 
     def answered(self) -> None:
         """A call, answered on one of two devices."""
-        expect = self._stage.expect
+        expect = self.stage.expect
         with self.scene("1. Alice calls Bob, who has a phone and a tablet. He answers on the phone, and hangs up."):
             alice, bob = self.phone("alice", "alice"), self.phone("bob", "bob's phone")
             self.phone("bob", "bob's tablet")
@@ -105,7 +90,7 @@ class Play:
             expect("bob's phone", "enters room r-4711 with alice")
             expect("bob's tablet", "stops ringing: answered on another device")
             expect("alice", "enters room r-4711 with bob")
-            self._stage.tell("they talk for a minute and a half, by the phones' clocks")
+            self.stage.tell("they talk for a minute and a half, by the phones' clocks")
             self._clock += 90
             bob.hang_up()
             expect("bob's phone", "hangs up after 90 s")
@@ -113,7 +98,7 @@ class Play:
 
     def busy(self) -> None:
         """A call to somebody who is in another."""
-        expect = self._stage.expect
+        expect = self.stage.expect
         with self.scene("2. Alice and Bob are in a call when Carol calls Bob: busy."):
             alice, bob, carol = self.phone("alice", "alice"), self.phone("bob", "bob"), self.phone("carol", "carol")
             alice.dial("bob", "r-4712")
@@ -125,7 +110,7 @@ class Play:
             carol.dial("bob", "r-4713")
             expect("bob", "rejects a call of carol: busy")
             expect("carol", "dials bob, room r-4713", "hears that bob rejected: busy")
-            self._stage.tell("ten seconds later, by the phones' clocks")
+            self.stage.tell("ten seconds later, by the phones' clocks")
             self._clock += 10
             alice.hang_up()
             expect("alice", "hangs up after 10 s")
@@ -133,7 +118,7 @@ class Play:
 
     def cancelled(self) -> None:
         """A call that the caller gives up."""
-        expect = self._stage.expect
+        expect = self.stage.expect
         with self.scene("3. Alice calls Bob, and gives up before he answers."):
             alice = self.phone("alice", "alice")
             self.phone("bob", "bob")
@@ -146,7 +131,7 @@ class Play:
 
     def timed_out(self) -> None:
         """A call that nobody answers."""
-        expect = self._stage.expect
+        expect = self.stage.expect
         with self.scene("4. Alice calls Bob, and lets it ring for two seconds. Nobody answers."):
             alice = self.phone("alice", "alice")
             self.phone("bob", "bob")
@@ -158,7 +143,7 @@ class Play:
 
     def doorbell_alive(self) -> None:
         """The doorbell, answered by one of three."""
-        expect = self._stage.expect
+        expect = self.stage.expect
         with self.scene("5. The doorbell rings Alice, Bob and Carol. Carol answers; the others stop."):
             phones = {user: self.house_phone(user) for user in HOUSEHOLD}
             self.doorbell().press()
@@ -173,13 +158,13 @@ class Play:
 
     def doorbell_dead(self) -> None:
         """The doorbell, dead before anybody answers."""
-        expect = self._stage.expect
+        expect = self.stage.expect
         with self.scene("6. The doorbell, a process of its own, is killed once it was pressed. The others still stop."):
             phones = {user: self.house_phone(user) for user in HOUSEHOLD}
             process = self.doorbell_process()
             expect("front-door", "rings alice, bob, carol")
             process.kill()
-            self._stage.tell(f"the doorbell is killed; its exit code is {process.wait()}")
+            self.stage.tell(f"the doorbell is killed; its exit code is {process.wait()}")
             for user in HOUSEHOLD:
                 expect(user, "rings: front-door")
             phones["bob"].answer()
@@ -214,7 +199,7 @@ def play(stage: Stage, directory: Path) -> int:
     failed = 0
     with EmbeddedServer(directory) as server:
         stage.tell(f"a server of Ringline runs in this process, at {server.url}")
-        scenes = Play(server.url, stage).scenes()
+        scenes = (*Play(server.url, stage).scenes(), *GroupPlay(server.url, stage).scenes())
         for scene in scenes:
             try:
                 scene()

@@ -60,13 +60,21 @@ class Stage:
             OffScript: it showed something else, or nothing in time.
         """
         for text in texts:
-            try:
-                shown = self._lines[name].get(timeout=self._patience)
-            except queue.Empty:
-                raise OffScript(f"{name} should have shown: {text}") from None
+            shown = self.next(name, text)
             if shown != text:
                 raise OffScript(f"{name} should have shown: {text}; but showed: {shown}")
             self.seen += 1
+
+    def next(self, name: str, wanted: str = "something") -> str:
+        """Wait for what a device shows next.
+
+        Raises:
+            OffScript: it shows nothing in time.
+        """
+        try:
+            return self._lines[name].get(timeout=self._patience)
+        except queue.Empty:
+            raise OffScript(f"{name} should have shown: {wanted}") from None
 
     def curtain(self) -> None:
         """End a scene.

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Self
 
 from examples.call import Phone
+from examples.classroom import Student, Teacher
 from examples.doorbell import Doorbell, HousePhone
+from examples.group_call import GroupPhone
+from examples.live_room import Host, Listener
 from examples.stage import Stage
 from ringline import SignalingClient, SignalingListener
 
@@ -80,6 +83,41 @@ class Cast:
         doorbell = self.new_doorbell(client, *household)
         self.connect(client)
         return doorbell
+
+    def teacher(self, user: str, class_id: str = "class") -> Teacher:
+        client = self.client(user)
+        teacher = Teacher(client, class_id, self.stage.actor(user))
+        self.connect(client)
+        return teacher
+
+    def student(self, user: str, name: str | None = None) -> Student:
+        client = self.client(user)
+        student = Student(client, self.stage.actor(name or user))
+        self.connect(client)
+        return student
+
+    def host(self, user: str, name: str | None = None, seats: int = 2) -> Host:
+        client = self.client(user)
+        host = Host(client, "room", self.stage.actor(name or user), seats)
+        self.connect(client)
+        return host
+
+    def listener(self, user: str, name: str | None = None) -> Listener:
+        client = self.client(user)
+        listener = Listener(client, "room", self.stage.actor(name or user))
+        self.connect(client)
+        return listener
+
+    def group_phone(self, user: str, name: str | None = None) -> GroupPhone:
+        client = self.client(user)
+        phone = GroupPhone(client, "friends", self.stage.actor(name or user))
+        self.connect(client)
+        return phone
+
+    def expect_of(self, names: Sequence[str], text: str) -> None:
+        """Each of them shows this next."""
+        for name in names:
+            self.expect(name, text)
 
     def in_call(self, caller: Phone, callee: Phone, names: tuple[str, str], room: str) -> None:
         """Bring two phones into a room."""

@@ -8,11 +8,14 @@ import pytest
 
 from examples import demo
 from examples.call import Phone
+from examples.classroom import Student
 from examples.doorbell import HousePhone
+from examples.group_call import GroupPhone
+from examples.live_room import Listener
 from examples.stage import OffScript, Stage
 from tests.examples.cast import run
 
-WHO = r"(?P<who>\(.*\)|front-door|alice|bob's phone|bob's tablet|bob|carol)"
+WHO = r"(?P<who>\(.*\)|front-door|alice|bob's phone|bob's tablet|bob|carol|tess|ann|ben|cleo|hana|leo|lou|dave)"
 LINE = re.compile(rf" *\d+\.\d\d s  {WHO}( +(?P<what>.+))?")
 
 
@@ -21,7 +24,7 @@ def test_the_demo_tells_what_each_side_saw() -> None:
     assert (played.returncode, played.stderr) == (0, "")
     lines = played.stdout.splitlines()
     titles = [line for line in lines if re.match(r"\d\. ", line)]
-    assert [title[:2] for title in titles] == ["1.", "2.", "3.", "4.", "5.", "6."]
+    assert [title[:2] for title in titles] == [f"{number}." for number in range(1, 10)]
     told = [match for line in lines if (match := LINE.fullmatch(line))]
     assert len(told) == len([line for line in lines if line]) - len(titles) - 1  # nothing else but the summary
     seen = {(match["who"], match["what"]) for match in told}
@@ -36,9 +39,12 @@ def test_the_demo_tells_what_each_side_saw() -> None:
         ("alice", "stops ringing: carol answered"),
         ("carol", "stops ringing: bob answered"),
         ("(the doorbell is killed; its exit code is -9)", None),
+        ("cleo", "listens to ben"),
+        ("lou", "is taken off seat-2 by hana"),
+        ("dave", "enters room r-9"),
     }
     summary = re.fullmatch(
-        r"6 scenes, (\d+) lines seen where they should be, in ([\d.]+) s: all as it should be\.", lines[-1]
+        r"9 scenes, (\d+) lines seen where they should be, in ([\d.]+) s: all as it should be\.", lines[-1]
     )
     assert summary is not None
     assert int(summary[1]) == len([match for match in told if match["what"]])
@@ -51,6 +57,9 @@ def test_the_demo_tells_what_each_side_saw() -> None:
         (HousePhone, "on_invitation_taken", "2"),
         (Phone, "on_invitation_cancelled", "1"),
         (Phone, "on_invitation_missed", "0"),
+        (Student, "on_invitation_cancelled", "1"),
+        (Listener, "on_invitee_accepted", "1"),
+        (GroupPhone, "on_invitation_taken", "1"),
     ],
 )
 def test_the_demo_counts_what_goes_wrong(
@@ -71,7 +80,7 @@ def test_the_demo_counts_what_goes_wrong(
 def test_a_demo_that_fails_says_so_with_its_exit_code_and_its_log() -> None:
     spoiled = run("tests.examples.spoiled_demo")
     assert spoiled.returncode == 1
-    assert "6 scenes" in spoiled.stdout.splitlines()[-1]
+    assert "9 scenes" in spoiled.stdout.splitlines()[-1]
     assert spoiled.stdout.endswith("1 scenes went WRONG.\n")
     assert "is spoiled on purpose" in spoiled.stderr
 

@@ -5,9 +5,11 @@ import sys
 
 import pytest
 
-from examples import call, doorbell, terminal
+from examples import call, classroom, doorbell, group_call, live_room, terminal
 from ringline import RequestHandle, SignalingClient, SignalingError
 from tests.examples.cast import BOUND_S, ROOT, Program, run
+
+GROUPS = ("examples.classroom", "examples.live_room", "examples.group_call")
 
 
 def test_a_call_in_two_terminals(url: str) -> None:
@@ -70,6 +72,76 @@ def test_a_doorbell_that_is_killed(url: str) -> None:
             phone.ends_with(0)
 
 
+def test_a_class_in_terminals(url: str) -> None:
+    with (
+        Program("examples.classroom", "--url", url, "student", "ann") as ann,
+        Program("examples.classroom", "--url", url, "student", "ben") as ben,
+    ):
+        for student in (ann, ben):
+            student.expect("r = raise a hand, n = nothing to say, s = speak, q = quit")
+        with Program("examples.classroom", "--url", url, "teacher", "tess", "ann", "ben") as tess:
+            tess.expect("a = ask, p = pick the first hand, e = end, q = quit", "tess opens the class for ann, ben")
+            tess.type("a")
+            tess.expect("tess asks who wants to speak")
+            ann.expect("ann is asked by tess to raise a hand")
+            ben.expect("ben is asked by tess to raise a hand")
+            ann.type("r")
+            tess.expect("tess sees the hand of ann")
+            tess.type("p")
+            tess.expect("tess invites ann to speak")
+            ann.expect("ann raises a hand", "ann is invited to speak")
+            ann.type("s")
+            tess.expect("tess listens to ann")
+            tess.type("q")
+            assert tess.process.wait(BOUND_S) == 0
+        ben.expect("ben sees the hand of ann", "ben listens to ann", "ben need not answer any more")
+        ann.expect("ann speaks", "ann hears that the question is over")
+        for student in (ann, ben):
+            student.type("q")
+            student.ends_with(0)
+
+
+def test_a_live_room_in_terminals(url: str) -> None:
+    with Program("examples.live_room", "--url", url, "host", "hana") as hana:
+        hana.expect("l = let in who asks, .*, q = quit", "hana opens the room")
+        with Program("examples.live_room", "--url", url, "listener", "leo") as leo:
+            leo.expect("a = ask for seat-1, t = take the seat offered, l = leave the seat, q = quit", "leo comes in")
+            hana.expect("hana sees leo come in")
+            leo.type("a")
+            leo.expect("leo asks for seat-1")
+            hana.expect("hana hears that leo asks for seat-1")
+            hana.type("l")
+            hana.expect("hana sees leo on seat-1")
+            leo.expect("leo sits on seat-1")
+            leo.type("q")
+            assert leo.process.wait(BOUND_S) == 0
+        hana.expect("hana sees leo go", "hana sees seat-1 free")
+        hana.type("q")
+        hana.ends_with(0)
+
+
+def test_a_group_call_in_terminals(url: str) -> None:
+    with Program("examples.group_call", "--url", url, "ann", "ben") as ann:
+        keys = "c = call, a = accept, r = reject, j = join late, l = let in, h = hang up, q = quit"
+        ann.expect(keys, "ann makes the group of ann, ben")
+        with Program("examples.group_call", "--url", url, "ben") as ben:
+            ben.expect(keys)
+            ann.type("c")
+            ann.expect("ann calls ben, room [0-9a-f]{8}")
+            ben.expect("ben sees ann in the call", "ben rings: ann calls")
+            ben.type("a")
+            ben.expect("ben enters room [0-9a-f]{8}")
+            ann.expect("ann sees ann, ben in the call")
+            ben.type("q")
+            ben.expect("ben leaves room [0-9a-f]{8}")
+            ben.ends_with(0)
+        ann.expect("ann sees ann in the call")
+        ann.type("h")
+        ann.expect("ann leaves room [0-9a-f]{8}")
+        ann.type("q")
+        ann.ends_with(0)
+
+
 def test_a_program_leaves_at_the_end_of_its_input(url: str) -> None:
     arguments = ("doorbell", "front", "alice", "--press", "--timeout", "1")
     with Program("examples.doorbell", "--url", url, *arguments) as front:
@@ -112,7 +184,13 @@ def test_what_the_server_refuses_is_printed(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize(
     ("main", "arguments"),
-    [(call.main, ("callee", "bob")), (doorbell.main, ("phone", "bob"))],
+    [
+        (call.main, ("callee", "bob")),
+        (doorbell.main, ("phone", "bob")),
+        (classroom.main, ("student", "bob")),
+        (live_room.main, ("listener", "bob")),
+        (group_call.main, ("bob",)),
+    ],
 )
 def test_without_a_server_a_program_says_what_it_lacks(
     main: object, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -127,7 +205,7 @@ def test_without_a_server_a_program_says_what_it_lacks(
     assert printed.err.endswith("gave up\n")
 
 
-@pytest.mark.parametrize("module", ["examples.call", "examples.doorbell"])
+@pytest.mark.parametrize("module", ["examples.call", "examples.doorbell", *GROUPS])
 def test_help_and_the_docstring_agree(module: str) -> None:
     helped = run(module, "--help")
     assert helped.returncode == 0
