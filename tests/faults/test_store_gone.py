@@ -186,3 +186,17 @@ def test_two_modifications_of_one_turn_are_both_answered(ring: FaultyRing) -> No
         assert event.re == modifies[1].id
         assert alice.answers.get(timeout=10).re == modifies[0].id
     assert ring.server.counts()["turns"] == 2
+
+
+def test_a_member_whose_group_cannot_be_looked_up_comes_back_and_has_lost_nothing(ring: FaultyRing) -> None:
+    alice = ring.device("alice")
+    alice.client.groups.create("g", preset="meeting", members=["bob"]).result(10)
+    with ring.broken("load_groups"):
+        bob = ring.device("bob", connect=False)
+        bob.client.connect()
+        bob.heard.wait("disconnected")
+    alice.client.groups.add_to_counter("g", "c", 1).result(10)
+    assert bob.client.wait_connected(10)
+    alice.client.groups.add_to_counter("g", "c", 1).result(10)
+    assert bob.heard.wait("group_counter_changed", value=2).group_id == "g"
+    assert bob.heard.events("quit_from_group") == []

@@ -15,10 +15,10 @@ from ringline.protocol.messages import (
     Modify,
     Refusal,
     Reject,
-    Request,
     Sync,
     encode_request,
 )
+from ringline.protocol.shapes import Request
 from ringline_broker.testing import ManualClock
 from tests.support.raw import RawDevice, request_id
 from tests.support.running import Ring, settings
