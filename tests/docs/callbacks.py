@@ -30,6 +30,7 @@ ROWS: Final = (
     Row("cancelled", "on_invitation_cancelled", _BOTH, _THESE),
     Row("modified", "on_invitation_modified", _BOTH, "of the inviter, of the invitees who are pending or accepted"),
     Row("timed_out", "on_invitation_timeout", _BOTH, _THESE),
+    Row("dropped", "on_invitation_dropped", _BOTH, _THESE),
 )
 ONLY_THE_END: Final = ("expired", "offline", "ended")
 """Events that have no callback but on_invitation_ended."""
@@ -57,8 +58,18 @@ _MORE: Final = (
         "`on_invitation_ended` with `gone`",
         "that one, if it was told of the invitation",
     ),
+    (
+        "in a group: `invited` that does not name this user, while it is open or a notice as it happens",
+        "`on_receive_new_invitation` with `to_me` False",
+        "of every other member",
+    ),
+    (
+        "in a group: any other event of one that was told of, `ringing` apart",
+        "as above",
+        "of every member; `dropped` also of whoever left",
+    ),
     ("an event that was seen before; an unknown kind of event without `end`", "none", ""),
-    ("the last page of the sync after SUBACK", "`on_connected`", "that one"),
+    ("the last page of the sync after SUBACK, and of those of all groups", "`on_connected`", "that one"),
     ("the connection ends, or cannot be made", "`on_disconnected`", "that one"),
 )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.docs import callbacks, exchange, rules, tables
+from tests.docs import callbacks, exchange, group_callbacks, group_tables, rules, tables
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "protocol.md"
 
@@ -15,6 +15,12 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "answers": tables.answers,
     "rules": rules.rules,
     "states": rules.diagram,
+    "group-requests": group_tables.requests,
+    "group-permissions": group_tables.permissions,
+    "group-events": group_tables.events,
+    "group-answers": group_tables.answers,
+    "group-callbacks": group_callbacks.callbacks,
+    "group-limits": group_tables.sizes,
     "callbacks": callbacks.callbacks,
     "errors": tables.errors,
     "reasons": tables.reasons,
@@ -22,7 +28,7 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "times": tables.times,
     "exchange": exchange.exchange,
 }
-_PART: Final = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+_PART: Final = re.compile(r"<!-- generated: ([\w-]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def names(page: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The extension over a store in memory, played turn by turn: real service, engine and outbox, no broker, no waiting."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from ringline_broker.engine.step import Deadline, NobodyOnline, step
@@ -29,6 +30,9 @@ class _Collector:
         del expiry_ms
         self.messages.append(Message(topic, payload))
         return Reach.SOMEBODY
+
+    def close_group(self, gid: str, users: Collection[str] | None) -> None:
+        """Nothing: nobody subscribes here."""
 
 
 class _Kept(MemoryStore):

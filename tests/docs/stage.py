@@ -1,11 +1,12 @@
 """Users with two devices each, whose cores are real, around a real extension. What each event makes is written down."""
 
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ringline.core.core import Core
 from ringline.protocol.codec import pack
-from ringline.protocol.messages import Event, OnInvitation, decode_event, decode_events, join_events
+from ringline.protocol.messages import Event, decode_event, decode_events, join_events
+from ringline.protocol.shapes import GroupEvent, Request
 from ringline.protocol.topics import Topics
 from ringline_broker.engine.step import Deadline, NobodyOnline
 from tests.docs.play import Extension, Message
@@ -14,9 +15,19 @@ DEVICES = ("one", "two")
 
 
 class Heard(NamedTuple):
-    """A callback on a device, and the event that made it (None: an answer)."""
+    """A callback on a device, the event that made it (None: an answer), and what it was called with."""
 
     event: Event | None
+    callback: str
+    user: str
+    device: str
+    given: Any
+
+
+class GroupHeard(NamedTuple):
+    """A callback on a device that an event of a group made."""
+
+    event: GroupEvent
     callback: str
     user: str
     device: str
@@ -28,6 +39,8 @@ class Stage:
     def __init__(self, *users: str, away: tuple[str, ...] = ()) -> None:
         self.extension = Extension()
         self.heard: list[Heard] = []
+        self.heard_of_groups: list[GroupHeard] = []
+        self._subscribed: set[tuple[str, str, str]] = set()
         self._cores = {(user, device): Core(user, device, since=0) for user in users for device in DEVICES}
         self._away = set(away)
         for user in users:
@@ -45,10 +58,11 @@ class Stage:
     def go(self, user: str) -> None:
         """The devices of a user lose their connection."""
         self._away.add(user)
+        self._subscribed = {one for one in self._subscribed if one[0] != user}
         for device in DEVICES:
             self._cores[user, device].disconnected(0.0)
 
-    def ask(self, user: str, request: OnInvitation) -> None:
+    def ask(self, user: str, request: Request) -> None:
         """A request is made on the user's device that it names."""
         self._cores[user, request.dev].request(request, 0.0)
         self._settle(user, request.dev, None)
@@ -73,10 +87,28 @@ class Stage:
             if (heard.user, heard.device) == (user, "one") and (heard.event.ev if heard.event else None) == event
         ]
 
-    def _settle(self, user: str, device: str, event: Event | None) -> None:
-        """Write down what a core called back, and bring its requests to the extension."""
-        out = self._cores[user, device].drain()
-        self.heard += [Heard(event, callback.method, user, device) for callback in out.callbacks]
+    def told(self, event: str | None, user: str) -> Any:
+        """What the user's first device was given with the first callback of a kind of event."""
+        [first, *_] = [
+            heard.given
+            for heard in self.heard
+            if (heard.user, heard.device) == (user, "one") and (heard.event.ev if heard.event else None) == event
+        ]
+        return first
+
+    def _settle(self, user: str, device: str, event: Event | GroupEvent | None) -> None:
+        """Write down what a core called back, subscribe as it says, and bring its requests to the extension."""
+        core = self._cores[user, device]
+        out = core.drain()
+        if isinstance(event, GroupEvent):
+            self.heard_of_groups += [GroupHeard(event, callback.method, user, device) for callback in out.callbacks]
+        else:
+            self.heard += [Heard(event, one.method, user, device, one.event) for one in out.callbacks]
+        self._subscribed -= {(user, device, topic) for topic in out.unsubscribe}
+        for topic in out.subscribe:
+            self._subscribed.add((user, device, topic))
+            core.group_subscribed(topic, True, 0.0)
+            self._settle(user, device, None)
         for _, payload in out.messages:
             self._deliver(self.extension.ask(user, payload))
 
@@ -91,7 +123,7 @@ class Stage:
                 if topic == Topics().answers(user, device):
                     core.received(topic, payload, 0.0)
                     self._settle(user, device, None)
-                elif topic == Topics().events(user):
+                elif topic == Topics().events(user) or (user, device, topic) in self._subscribed:
                     for raw in decode_events(payload):
                         core.received(topic, join_events([pack(raw)]), 0.0)
                         self._settle(user, device, decode_event(raw))

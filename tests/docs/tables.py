@@ -9,13 +9,17 @@ from ringline.core import core, held, lanes, syncing
 from ringline.protocol import limits, topics
 from ringline.protocol.codec import Codec, WireField
 from ringline.protocol.errors import REGISTRY, Fault
-from ringline.protocol.messages import ANSWER, EVENTS, REQUESTS, Event, OnInvitation, Refusal, Request, State
+from ringline.protocol.group_messages import GROUP_REQUESTS
+from ringline.protocol.messages import ANSWER, EVENTS, REQUESTS, Event, OnInvitation, Refusal, State
 from ringline.protocol.reasons import REASONS
+from ringline.protocol.shapes import Request
 from ringline_broker.bindings.amqtt.device import Bounds
 from ringline_broker.service import outbox
 from ringline_broker.settings import Settings
 
 _REQUIRED: Final = "**required**"
+_LOWEST: Final = str(-limits.MAX_INT)
+_OF_GROUPS: Final = frozenset(request.op for request in GROUP_REQUESTS)
 _FAULTS: Final = {Fault.CALLER: "the request's", Fault.STATE: "the state's", Fault.SERVER: "the server's"}
 
 
@@ -26,30 +30,33 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def requests() -> str:
-    """Every request, and every field of it."""
-    common = _keys(Request)
-    on_invitation = _keys(OnInvitation)
+    """Every request about invitations, and every field of it."""
+    common = keys_of(Request)
+    on_invitation = keys_of(OnInvitation)
     parts = [
-        _message(
-            "Every request", "", [("op", "str, a name from below", _REQUIRED, "The operation."), *_rows(Codec(Request))]
+        message_table(
+            "Every request",
+            "",
+            [("op", "str, a name from below", _REQUIRED, "The operation."), *rows_of(Codec(Request))],
         ),
-        _message("Every request but `sync`", "", _rows(Codec(OnInvitation), without=common)),
+        message_table("Every request but `sync`", "", rows_of(Codec(OnInvitation), without=common)),
         *(
-            _message(f"`{op}`", _doc(codec), _rows(codec, without=common if op == "sync" else on_invitation))
+            message_table(f"`{op}`", doc_of(codec), rows_of(codec, without=common if op == "sync" else on_invitation))
             for op, codec in REQUESTS.items()
+            if op not in _OF_GROUPS
         ),
     ]
     return "\n\n".join(parts)
 
 
 def events() -> str:
-    """Every event, and every field of it."""
-    common = _keys(Event)
+    """Every event of invitations, and every field of it."""
+    common = keys_of(Event)
     parts = [
-        _message(
-            "Every event", "", [("ev", "str, a name from below", _REQUIRED, "What happened."), *_rows(Codec(Event))]
+        message_table(
+            "Every event", "", [("ev", "str, a name from below", _REQUIRED, "What happened."), *rows_of(Codec(Event))]
         ),
-        *(_message(f"`{ev}`", _doc(codec), _rows(codec, without=common)) for ev, codec in EVENTS.items()),
+        *(message_table(f"`{ev}`", doc_of(codec), rows_of(codec, without=common)) for ev, codec in EVENTS.items()),
     ]
     return "\n\n".join(parts)
 
@@ -57,10 +64,11 @@ def events() -> str:
 def answers() -> str:
     """The answer, and what stands in it."""
     codecs: tuple[Codec[Any], ...] = (ANSWER, Codec(Refusal), Codec(State))
-    return "\n\n".join(_message(codec.message.__name__, _doc(codec), _rows(codec)) for codec in codecs)
+    return "\n\n".join(message_table(codec.message.__name__, doc_of(codec), rows_of(codec)) for codec in codecs)
 
 
-def _message(title: str, doc: str, rows: list[tuple[str, ...]]) -> str:
+def message_table(title: str, doc: str, rows: list[tuple[str, ...]]) -> str:
+    """A message under its heading."""
     parts = [f"#### {title}", doc] if doc else [f"#### {title}"]
     if not rows:
         return "\n\n".join([*parts, "Nothing more."])
@@ -68,9 +76,10 @@ def _message(title: str, doc: str, rows: list[tuple[str, ...]]) -> str:
     return "\n\n".join([*parts, table(("key", "type and limits", "if absent", "meaning"), named)])
 
 
-def _rows(codec: Codec[Any], without: frozenset[str] = frozenset()) -> list[tuple[str, ...]]:
+def rows_of(codec: Codec[Any], without: frozenset[str] = frozenset()) -> list[tuple[str, ...]]:
+    """The fields of a message, without those of these keys."""
     return [
-        (field.key, field.kind.describes, _absent(field), field.meaning)
+        (field.key, field.kind.describes.replace(_LOWEST, "-2^53+1"), _absent(field), field.meaning)
         for field in codec.fields
         if field.key not in without
     ]
@@ -84,11 +93,13 @@ def _absent(field: WireField) -> str:
     return "nothing" if field.default is None else "empty"
 
 
-def _keys(message: type[Any]) -> frozenset[str]:
+def keys_of(message: type[Any]) -> frozenset[str]:
+    """The wire keys of a message."""
     return frozenset(field.key for field in Codec(message).fields)
 
 
-def _doc(codec: Codec[Any]) -> str:
+def doc_of(codec: Codec[Any]) -> str:
+    """What a message is."""
     return inspect.cleandoc(codec.message.__doc__ or "")
 
 
@@ -108,7 +119,11 @@ def sizes() -> str:
     wire = [
         ("a request's payload", limits.MAX_REQUEST_BYTES, "bytes"),
         ("a payload of events, or an answer", limits.MAX_MESSAGE_BYTES, "bytes"),
-        ("an id of a user, a device or an invitation", topics.MAX_ID_BYTES, "bytes of UTF-8"),
+        (
+            "an id of a user, a device, an invitation, a group, an attribute or a counter",
+            topics.MAX_ID_BYTES,
+            "bytes of UTF-8",
+        ),
         ("the `id` of a request", limits.REQUEST_ID_BYTES, "bytes, always"),
         ("`data`", limits.MAX_DATA_BYTES, "bytes"),
         ("`why`, a reason", limits.MAX_REASON_BYTES, "bytes of UTF-8"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ringline.protocol.group_messages import CreateGroup, DismissGroup, JoinGroup, OnGroup, QuitGroup, RemoveMembers
 from ringline.protocol.messages import (
     EVENTS,
     Accept,
@@ -22,11 +23,17 @@ from tests.docs.stage import DEVICES, Stage
 
 ENDED = "on_invitation_ended"
 IID = "i1"
+GID = "g1"
 
 
 def _ask(stage: Stage, user: str, request: type[OnInvitation], iid: str = IID, **fields: Any) -> None:
     number = len(stage.heard).to_bytes(4, "big") + user.encode()[:4].ljust(4)
     stage.ask(user, request(id=number, dev="one", iid=iid, **fields))
+
+
+def _in_group(stage: Stage, user: str, request: type[OnGroup], **fields: Any) -> None:
+    number = len(stage.heard_of_groups).to_bytes(4, "big") + user.encode()[:4].ljust(4)
+    stage.ask(user, request(id=number, dev="one", gid=GID, **fields))
 
 
 def _taken(stage: Stage) -> None:
@@ -61,7 +68,13 @@ def _offline(stage: Stage) -> None:
     stage.act(NobodyOnline(IID))
 
 
-SCENES = (_taken, _cancelled, _timed_out, _expired, _offline)
+def _dropped(stage: Stage) -> None:
+    _in_group(stage, "ann", CreateGroup, preset="meeting", to=("bob",))
+    _ask(stage, "ann", Invite, to=("bob",), gid=GID)
+    _in_group(stage, "bob", QuitGroup)
+
+
+SCENES = (_taken, _cancelled, _timed_out, _expired, _offline, _dropped)
 
 
 def _played(scene: Callable[[Stage], None]) -> Stage:
@@ -130,6 +143,69 @@ def test_with_all_parties_as_audience_everybody_hears_everything() -> None:
     _ask(stage, "cat", Reject)
     for event, callback in (("accepted", "on_invitee_accepted"), ("rejected", "on_invitee_rejected")):
         assert all(callback in stage.callbacks(event, user) for user in ("ann", "bob", "cat"))
+
+
+def _meeting(*others: str) -> Stage:
+    stage = Stage("ann", *others, "eve")
+    _in_group(stage, "ann", CreateGroup, preset="meeting", to=others)
+    stage.heard.clear()
+    return stage
+
+
+def test_in_a_group_all_members_hear_everything_and_only_the_invited_ring() -> None:
+    stage = _meeting("bob", "cat", "dan")
+    _ask(stage, "ann", Invite, to=("bob", "cat"), gid=GID)
+    for user in ("bob", "cat", "dan"):
+        assert stage.callbacks("invited", user) == ["on_receive_new_invitation"]
+        assert stage.told("invited", user).to_me == (user != "dan")
+    _ask(stage, "bob", Ringing)
+    _ask(stage, "bob", Accept)
+    _ask(stage, "ann", Modify, data=b"1")
+    _ask(stage, "ann", Cancel)
+    for event in ("accepted", "modified", "cancelled"):
+        heard = {user: stage.callbacks(event, user) for user in ("ann", "bob", "cat", "dan")}
+        assert set(map(tuple, heard.values())) == {tuple(heard["ann"])}
+        assert heard["ann"]
+    assert {h.user for h in stage.heard if h.event is not None and h.event.ev == "ringing"} == {"ann"}
+    assert not [h for h in stage.heard if h.user == "eve"]
+
+
+def test_a_member_who_comes_later_hears_of_what_is_open_and_does_not_ring() -> None:
+    stage = _meeting("bob")
+    _ask(stage, "ann", Invite, to=("bob",), gid=GID)
+    _in_group(stage, "eve", JoinGroup)
+    assert stage.callbacks(None, "eve") == ["on_receive_new_invitation"]
+    assert not stage.told(None, "eve").to_me
+    _ask(stage, "bob", Accept)
+    assert stage.callbacks("accepted", "eve") == ["on_invitee_accepted", ENDED]
+
+
+def test_one_who_was_removed_hears_that_it_is_over_and_the_others_go_on() -> None:
+    stage = _meeting("bob", "cat")
+    _ask(stage, "ann", Invite, to=("bob", "cat"), gid=GID)
+    _in_group(stage, "ann", RemoveMembers, to=("bob",))
+    for user in ("ann", "bob", "cat"):
+        assert stage.callbacks("dropped", user) == ["on_invitation_dropped"]
+    stage.heard.clear()
+    _ask(stage, "cat", Accept)
+    assert {h.user for h in stage.heard} == {"ann", "cat"}
+
+
+def test_a_group_that_is_dismissed_ends_what_is_open_in_it() -> None:
+    stage = _meeting("bob", "cat")
+    _ask(stage, "ann", Invite, to=("bob",), gid=GID)
+    _in_group(stage, "ann", DismissGroup)
+    for user in ("ann", "bob", "cat"):
+        assert stage.callbacks("dropped", user) == ["on_invitation_dropped", ENDED]
+
+
+def test_of_what_was_over_for_others_nobody_is_told_by_sync() -> None:
+    stage = _meeting("bob", "cat")
+    stage.go("cat")
+    _ask(stage, "ann", Invite, to=("bob",), gid=GID)
+    _ask(stage, "bob", Accept)
+    stage.come("cat")
+    assert stage.callbacks(None, "cat") == ["on_connected"]
 
 
 def test_a_notice() -> None:

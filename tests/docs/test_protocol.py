@@ -10,7 +10,7 @@ import pytest
 from ringline.protocol.limits import MAX_INVITEES
 from ringline.protocol.messages import Accept, Cancel, Invite, OnInvitation, Reject
 from ringline_broker.engine.model import Invitation, Part
-from ringline_broker.engine.step import Ask, Command, Deadline, NobodyOnline, step
+from ringline_broker.engine.step import Ask, Command, Deadline, Drop, NobodyOnline, step
 from ringline_broker.settings import Settings
 from tests.docs.exchange import BUDGET_BYTES, call, sizes
 from tests.docs.generate import PAGE, SECTIONS, filled, names
@@ -121,6 +121,8 @@ def _commands() -> Iterator[tuple[Command, int]]:
         yield Ask(user, _request(Cancel)), 0
         yield Ask(user, _request(Cancel, to=("cat",))), 0
     yield NobodyOnline("i1"), 0
+    for users in (None, ("ann",), ("bob",)):
+        yield Drop("i1", users, "left"), 0
     yield Deadline("i1"), 60_000
     yield Deadline("i1"), 100_000_000
 

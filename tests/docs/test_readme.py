@@ -85,17 +85,16 @@ def server() -> Iterator[Ring]:
         yield ring
 
 
-def test_the_program_prints_what_it_says(server: Ring) -> None:
-    program, _ = blocks("python")
+@pytest.mark.parametrize("which", range(2), ids=["a call", "a group"])
+def test_the_program_prints_what_it_says(server: Ring, which: int) -> None:
+    done = run_python(blocks("python")[which], server.port)
 
-    done = run_python(program, server.port)
-
-    assert done.stdout == blocks("text")[0]
+    assert done.stdout == blocks("text")[which]
     assert done.stderr == ""
 
 
 def test_the_embedded_server_serves(tmp_path: Path) -> None:
-    _, program = blocks("python")
+    *_, program = blocks("python")
 
     done = run_python(program, free_port(), tmp_path)
 
