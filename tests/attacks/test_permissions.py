@@ -148,3 +148,37 @@ def test_nobody_acts_as_somebody_else_through_the_whole_server() -> None:
         assert alice.client.state(call.invite_id).invitees == {"bob": "pending"}
         assert ring.server.counts()["unreadable"] == 0
         assert bob.heard.names() == ["receive_new_invitation"]
+
+
+def test_a_group_is_for_its_members_and_no_longer_than_they_are() -> None:
+    topic = TOPICS.group_events("family")
+    with Ours() as ours, device(ours.port, "bob") as bob, device(ours.port, "mallory") as mallory:
+
+        async def is_member(gid: str, user: str) -> bool:
+            return (gid, user) == ("family", "bob")
+
+        ours.binding.is_member = is_member
+        assert bob.subscribe(topic) == [1]
+        assert mallory.subscribe(topic, f"{PREFIX}/g/+/evt", f"{PREFIX}/g/#", f"{topic}/") == [0x80] * 4
+        ours.event(topic, b"one")
+        assert bob.hears(b"one")
+        ours.loop.call(lambda: ours.binding.close_group("family", ["bob"]))
+        ours.event(topic, b"two")
+        ours.event(TOPICS.events("bob"), b"three")
+        assert bob.messages() == []
+        assert mallory.messages() == []
+
+
+def test_a_topic_taken_away_while_somebody_asks_for_it_is_not_granted() -> None:
+    said = [True, False]
+    with Ours() as ours, device(ours.port, "bob") as bob:
+
+        async def is_member(_gid: str, _user: str) -> bool:
+            member = said.pop(0)
+            if member:
+                ours.binding.close_group("family", ["bob"])
+            return member
+
+        ours.binding.is_member = is_member
+        assert bob.subscribe(TOPICS.group_events("family")) == [0x80]
+        assert said == []

@@ -12,6 +12,8 @@ of the standard input, so that none outlives its test.
 | after-publish | everything is published, the mark has not moved |
 | inside-batch | between two writes of one transaction |
 | inside-recovery | a restart has published what was left, and not marked it |
+| after-group-commit | a group's change is on disk, and nothing that follows from it has happened |
+| after-group-publish | everything that follows has happened, the answer is on its way, the mark has not moved |
 """
 
 import argparse
@@ -27,11 +29,14 @@ from typing import Any
 
 from ringline_broker.bindings.amqtt.binding import AmqttBinding, Listener
 from ringline_broker.server import Server, ServerConfig
-from ringline_broker.service.ports import Change, Clock, Mark, Reach, Store
+from ringline_broker.service.ports import Change, Clock, GroupChange, Mark, Reach, Store
 from ringline_broker.settings import Settings
 from ringline_broker.stores.sqlite import SqliteStore
 
-POINTS = ("after-commit", "inside-publish", "after-publish", "inside-batch", "inside-recovery")
+POINTS = (
+    "after-commit", "inside-publish", "after-publish", "inside-batch", "inside-recovery", "after-group-commit",
+    "after-group-publish",
+)  # fmt: skip
 
 
 class Fuse:
@@ -64,6 +69,15 @@ class FusedStore(SqliteStore):
         written = await super().commit(changes)
         self._fuse.burn("after-commit")
         return written
+
+    async def commit_groups(self, changes: Sequence[GroupChange]) -> list[bool]:
+        written = await super().commit_groups(changes)
+        self._fuse.burn("after-group-commit")
+        return written
+
+    async def mark_groups(self, marks: Sequence[Mark]) -> None:
+        self._fuse.burn("after-group-publish" if self._fuse.is_armed else "inside-recovery")
+        await super().mark_groups(marks)
 
     async def mark(self, marks: Sequence[Mark]) -> None:
         self._fuse.burn("after-publish" if self._fuse.is_armed else "inside-recovery")

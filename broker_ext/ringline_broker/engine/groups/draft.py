@@ -89,9 +89,15 @@ class Draft:
     def standing(self, user: str) -> Standing | None:
         """What this user is by now; a ban that is over is none."""
         person = self.people.get(user)
-        if person is None or (person.standing is Standing.BANNED and person.until <= self.now_ms):
+        if person is None or person.standing is Standing.LEFT:
             return None
-        return person.standing
+        return None if person.standing is Standing.BANNED and person.until <= self.now_ms else person.standing
+
+    def muted_until(self, user: str) -> int:
+        """Until when this user, member or not, may not invite here: to leave and come back lifts no mute."""
+        person = self.people.get(user)
+        is_muted = person is not None and person.standing is not Standing.BANNED and person.until > self.now_ms
+        return person.until if person is not None and is_muted else 0
 
     @property
     def leaders(self) -> tuple[str, ...]:
@@ -109,7 +115,7 @@ class Draft:
     def enter(self, users: Collection[str]) -> None:
         """Make users members."""
         for user in users:
-            self.put(Person(user, Standing.MEMBER, self.now_ms))
+            self.put(Person(user, Standing.MEMBER, self.now_ms, until=self.muted_until(user)))
         self.group = self.group._replace(members=self.group.members + len(users))
 
     def leave(self, users: Collection[str]) -> None:
@@ -120,7 +126,10 @@ class Draft:
         self.group = self.group._replace(members=self.group.members - len(users), admins=admins)
 
     def forget(self, user: str) -> None:
-        """Take a row away."""
+        """Take a row away, but for what is left of a mute."""
+        if until := self.muted_until(user):
+            self.put(Person(user, Standing.LEFT, self.now_ms, until=until))
+            return
         self.people.pop(user, None)
         self._changed[user] = None
 

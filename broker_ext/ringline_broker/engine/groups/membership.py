@@ -32,7 +32,8 @@ def _apply(draft: Draft, text: str) -> GroupReply:
             return Pending(repeated=True)
         draft.put(before._replace(text=text))
     else:
-        draft.put(Person(draft.user, Standing.APPLICANT, draft.now_ms, text=text))
+        until = draft.muted_until(draft.user)
+        draft.put(Person(draft.user, Standing.APPLICANT, draft.now_ms, until=until, text=text))
     draft.add("application", draft.leaders, for_all=False, user=draft.user, text=text)
     return Pending()
 

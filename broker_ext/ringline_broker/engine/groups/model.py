@@ -19,6 +19,8 @@ class Standing(StrEnum):
     MEMBER = "member"
     APPLICANT = "applicant"
     BANNED = "banned"
+    LEFT = "left"
+    """Was muted when they left: should they come back in time, they still are."""
 
 
 class Person(NamedTuple):
@@ -28,7 +30,8 @@ class Person(NamedTuple):
         since: when they joined, applied or were removed, store time, epoch milliseconds.
         card: their name in this group.
         custom: the application's fields.
-        until: a member may not invite before this store time; a banned person may not come back before it.
+        until: a member may not invite before this store time, nor may who comes back; a banned person may not come
+            back before it.
         text: what an applicant says.
     """
 

@@ -14,6 +14,7 @@ from ringline.protocol.group_messages import (
     AddMembers,
     AnswerApplication,
     JoinGroup,
+    MuteMember,
     QuitGroup,
     RemoveMembers,
     SetGroupInfo,
@@ -228,3 +229,28 @@ def test_many_at_fault_are_all_in_the_list_and_some_in_the_text() -> None:
     refused = made.refused("ann", NOT_MEMBERS, AddMembers, to=users)
     assert refused.who == users
     assert refused.text.endswith(f"{users[4]} and 15 more")
+
+
+@pytest.mark.parametrize("way", ["quit", "removed", "asked to wait"])
+def test_leaving_and_coming_back_lifts_no_mute(way: str) -> None:
+    made = room("meeting", "bob")
+    made.ask("ann", MuteMember, user="bob", seconds=60)
+    until = made.rows["bob"].until
+    if way == "removed":
+        made.ask("ann", RemoveMembers, to=("bob",))
+    else:
+        made.ask("bob", QuitGroup)
+    assert made.members == {"ann"}
+    assert (made.rows["bob"].standing, made.rows["bob"].until) == (Standing.LEFT, until)
+    if way == "asked to wait":
+        made.ask("ann", SetGroupInfo, join="approval")
+        made.ask("bob", JoinGroup)
+        made.ask("ann", AnswerApplication, user="bob", ok=False)
+        made.ask("bob", JoinGroup)
+        made.ask("ann", AnswerApplication, user="bob", ok=True)
+    else:
+        made.ask("bob", JoinGroup)
+    assert (made.rows["bob"].standing, made.rows["bob"].until) == (Standing.MEMBER, until)
+    made.now += 60_000
+    made.ask("bob", QuitGroup)
+    assert "bob" not in made.rows

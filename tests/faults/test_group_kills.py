@@ -1,0 +1,60 @@
+"""The server kills itself between a change of a group and what follows from it: recovery does the rest."""
+
+import pytest
+
+from tests.faults.conftest import Tell
+from tests.faults.fleet import Fleet, WatchedDevice
+from tests.faults.server_process import ServerProcess
+
+ROUNDS = 3
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+@pytest.mark.parametrize(
+    "point", ["after-group-commit", "after-commit", "inside-publish:1", "inside-publish:3", "after-group-publish"]
+)
+def test_a_removal_has_all_its_consequences_wherever_the_server_dies(
+    server: ServerProcess, tell: Tell, point: str
+) -> None:
+    with Fleet(server.url) as fleet:
+        owner, bob, carol = (_member(fleet, user) for user in ("olga", "bob", "carol"))
+        fleet.connect()
+        owner.client.groups.create("g", preset="meeting", members=["carol"]).result(10)
+        for at in range(1, ROUNDS + 1):
+            owner.client.groups.add("g", ["bob"]).result(10)
+            bob.heard.wait("member_invited", count=at)
+            call = carol.client.invite_in_group("g", ["bob"], timeout=600)
+            call.result(10)
+            bob.heard.wait("receive_new_invitation", invite_id=call.invite_id)
+            with fleet.all_lose_connection():
+                server.stop()
+            server.start(point)
+            fleet.await_all()
+            removal = owner.client.groups.remove("g", ["bob"])
+            server.await_death()
+            server.start()
+            removal.result(20)
+            fleet.await_all()
+            for device in (owner, carol):
+                device.heard.wait("member_kicked", users=("bob",), count=at)
+            for device in (bob, carol):
+                assert device.heard.wait("invitation_dropped", invite_id=call.invite_id).invitees == ("bob",)
+            assert bob.client.groups.mine().result(10).groups == ()
+            owner.client.groups.add_to_counter("g", "after", 1).result(10)
+            carol.heard.wait("group_counter_changed", key="after", value=at)
+        for device in (owner, carol):
+            assert len(device.heard.events("member_kicked")) == ROUNDS
+        for device in (bob, carol):
+            assert len(device.heard.events("invitation_dropped")) == ROUNDS
+        assert bob.heard.events("group_counter_changed", key="after") == []
+        counts = fleet.counts()
+        tell(kills=server.kills, retries=counts.retries, repeats_dropped=counts.repeats_dropped, syncs=counts.syncs)
+        assert server.kills == ROUNDS
+        assert counts.syncs > 0
+
+
+def _member(fleet: Fleet, user: str) -> WatchedDevice:
+    device = fleet.add(user, f"{user}-phone")
+    device.client.add_group_listener(device.heard)
+    return device
