@@ -183,6 +183,8 @@ def test_refusals(village: Village) -> None:
     ):  # fmt: skip
         refused = village.refused("carol", command, *arguments)
         assert refused[0].startswith("refused: 10007 group_not_permitted"), command
+    for looks in (("attr",), ("count", "a")):
+        assert village.refused("carol", *looks)[0].endswith("see what it holds; join it first")
     for command in ("info", "join", "quit", "dismiss"):
         done = village.run("alice", command, gid=village.name("no-such-group"))
         assert done.code == 4

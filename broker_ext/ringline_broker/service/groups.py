@@ -20,6 +20,7 @@ from ringline_broker.engine.step import Done, Drop, Refused
 from ringline_broker.metrics import Counters
 from ringline_broker.service.outbox import Outbox
 from ringline_broker.service.ports import Binding, GroupChange, HeldGroup, Mark, Store, StoreUnavailable
+from ringline_broker.service.replies import Replies
 from ringline_broker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,15 +35,6 @@ class GroupTask(NamedTuple):
     user: str
     request: OnGroup
     received_ms: int
-
-
-class Desk(NamedTuple):
-    """What of the service is needed here: to settle invitations, and to tell the devices that asked."""
-
-    settle: Callable[[list[Drop]], Awaitable[None]]
-    answer: Callable[[str, str, Answer], None]
-    refuse: Callable[[str, str, bytes, Refused], None]
-    unavailable: Callable[[str, OnGroup], None]
 
 
 @dataclass(slots=True)
@@ -73,12 +65,14 @@ class Groups:
         outbox: for events.
         settings: what is allowed.
         counters: what is counted.
-        desk: the service's part.
+        replies: for answers.
+        settle: settles invitations whose parties left; raises StoreUnavailable where it is not known to be done.
     """
 
     def __init__(
-        self, store: Store, binding: Binding, outbox: Outbox, settings: Settings, counters: Counters, desk: Desk
-    ) -> None:
+        self, store: Store, binding: Binding, outbox: Outbox, settings: Settings, counters: Counters,
+        replies: Replies, settle: Callable[[list[Drop]], Awaitable[None]],
+    ) -> None:  # fmt: skip
         self._store = store
         self._binding = binding
         self._outbox = outbox
@@ -92,7 +86,8 @@ class Groups:
             }
         )
         self._counters = counters
-        self._desk = desk
+        self._replies = replies
+        self._settle_drops = settle
         self._is_behind = False
 
     async def recover(self) -> None:
@@ -119,7 +114,7 @@ class Groups:
             except StoreUnavailable as failed:
                 log.error("%s", failed)  # noqa: TRY400 - the store has said what it is
                 for task in (task for todo in tasks.values() for task in todo):
-                    self._desk.unavailable(task.user, task.request)
+                    self._replies.unavailable(task.user, task.request)
                 return
 
     async def _catch_up(self) -> None:
@@ -226,19 +221,19 @@ class Groups:
             ]
             after = found[-1].iid
         if drops:
-            await self._desk.settle(drops)
+            await self._settle_drops(drops)
 
     def _reply(self, plan: _Plan, task: GroupTask, reply: Done | Refused | Pending) -> None:
         request, group = task.request, plan.view.group
         if isinstance(reply, Refused):
-            self._desk.refuse(task.user, request.dev, request.id, reply)
+            self._replies.refuse(task.user, request.dev, request.id, reply)
             return
         if isinstance(reply, Done):
             self._counters.repeats += reply.repeated
         state = state_for(plan.view, task.user) if isinstance(request, CreateGroup) and group is not None else None
         n = 0 if group is None else group.n
         answer = Answer(re=request.id, n=n, group=state, pending=isinstance(reply, Pending))
-        self._desk.answer(task.user, request.dev, answer)
+        self._replies.answer(task.user, request.dev, answer)
 
 
 def _concerns(departure: Departure, invitation: Invitation) -> bool:

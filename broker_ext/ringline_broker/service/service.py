@@ -8,20 +8,15 @@ from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from ringline.protocol.codec import pack
-from ringline.protocol.errors import SERVER_UNAVAILABLE, TOO_MANY_REQUESTS, ProtocolError
+from ringline.protocol.errors import TOO_MANY_REQUESTS, ProtocolError
 from ringline.protocol.group_messages import OnGroup
 from ringline.protocol.messages import (
     Answer,
     Invite,
-    NowRinging,
     OnInvitation,
-    Refusal,
     RequestRefused,
     Sync,
     decode_request,
-    encode_answer,
-    event_map,
 )
 from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
@@ -32,23 +27,21 @@ from ringline_broker.engine.step import (
     Ask,
     Command,
     Deadline,
-    Done,
     Drop,
-    Forward,
     Limits,
     NobodyOnline,
     Refused,
     Reply,
-    Show,
     Step,
     step,
 )
 from ringline_broker.metrics import Counters
 from ringline_broker.service.group_queries import GroupQueries, Query
-from ringline_broker.service.groups import Desk, Groups, GroupTask
+from ringline_broker.service.groups import Groups, GroupTask
 from ringline_broker.service.membership import is_member, views
 from ringline_broker.service.outbox import News, Outbox
 from ringline_broker.service.ports import Binding, Change, Clock, Held, Incoming, Mark, Store, StoreUnavailable
+from ringline_broker.service.replies import Replies
 from ringline_broker.service.sync import answer_sync
 from ringline_broker.service.timers import Timers
 from ringline_broker.settings import Settings
@@ -100,8 +93,10 @@ class Service:
         self.counters = Counters()
         self._outbox = Outbox(binding, Topics(self._settings.prefix), self.counters)
         self._timers = Timers(store, clock, self._settings, self._fire)
-        desk = Desk(self._settle_drops, self._answer, self._refuse, self._unavailable)
-        self._groups = Groups(store, binding, self._outbox, self._settings, self.counters, desk)
+        self._replies = Replies(self._outbox, self.counters)
+        self._groups = Groups(
+            store, binding, self._outbox, self._settings, self.counters, self._replies, self._settle_drops
+        )
         self._queries = GroupQueries(store)
         self._incoming: list[Incoming] = []
         self._commands: list[Deadline | NobodyOnline] = []
@@ -224,7 +219,7 @@ class Service:
                 log.warning("unreadable request from user %s: %s", incoming.user, refused)
                 return None
             device, re = refused.reply_to
-            self._refuse(incoming.user, device, re, Refused(refused.code, refused.text, refused.field))
+            self._replies.refuse(incoming.user, device, re, Refused(refused.code, refused.text, refused.field))
             return None
 
     async def _decide(self, tasks: dict[str, list[_Task]]) -> None:
@@ -337,8 +332,9 @@ class Service:
         ]
         # before the news: a device that rings and answers in one turn is heard to ring first
         for plan in plans:
-            for todo, reply in plan.replies:
-                self._reply(plan, todo, reply)
+            for task, reply in plan.replies:
+                if task.request is not None and isinstance(task.command, Ask):
+                    self._replies.reply(task.command.user, task.request, reply, plan.invitation)
         if news:
             handed = self._outbox.publish(news, self._store.now())
             self._handed.update((one.invitation.iid, one.invitation.n) for one in news)
@@ -362,25 +358,6 @@ class Service:
                 if self._handed.get(one.invitation.iid) == one.invitation.n:
                     del self._handed[one.invitation.iid]
 
-    def _reply(self, plan: _Plan, task: _Task, reply: Reply) -> None:
-        request = task.request
-        if request is None or not isinstance(task.command, Ask):
-            return
-        user, invitation = task.command.user, plan.invitation
-        match reply:
-            case Refused():
-                self._refuse(user, request.dev, request.id, reply)
-            case Show():
-                self._answer(user, request.dev, Answer(re=request.id, state=reply.state))
-            case Done() if invitation is not None and (reply.repeated or not _is_heard(invitation, request)):
-                self.counters.repeats += reply.repeated
-                self._answer(user, request.dev, Answer(re=request.id, n=invitation.n))
-            case Forward() if invitation is not None:
-                event = NowRinging(iid=request.iid, by=user, dev=request.dev)
-                self._outbox.event(invitation.inviter, pack(event_map(event)))
-            case _:
-                pass
-
     async def _query(self, user: str, request: Query) -> None:
         answer: Answer | Refused
         try:
@@ -390,40 +367,22 @@ class Service:
             else:
                 answer = await self._queries.answer(user, request)
         except ProtocolError as bad:
-            self._refuse(user, request.dev, request.id, Refused(bad.code, bad.text, bad.field))
+            self._replies.refuse(user, request.dev, request.id, Refused(bad.code, bad.text, bad.field))
         except StoreUnavailable as failed:
             log.error("%s", failed)  # noqa: TRY400 - the store has said what it is
-            self._unavailable(user, request)
+            self._replies.unavailable(user, request)
         else:
             if isinstance(answer, Refused):
-                self._refuse(user, request.dev, request.id, answer)
+                self._replies.refuse(user, request.dev, request.id, answer)
             else:
-                self._answer(user, request.dev, answer)
-
-    def _answer(self, user: str, device: str, answer: Answer) -> None:
-        self._outbox.answer(user, device, encode_answer(answer))
-
-    def _refuse(self, user: str, device: str, re: bytes, refused: Refused) -> None:
-        self.counters.refused += 1
-        log.debug("refused user %s: %s: %s", user, refused.code.name, refused.text)
-        code = refused.code
-        refusal = Refusal(
-            code=code.code, name=code.name, text=refused.text, field=refused.field, state=refused.state,
-            who=refused.who,
-        )
-        self._answer(user, device, Answer(re=re, err=refusal))
+                self._replies.answer(user, request.dev, answer)
 
     def _apologise(self, tasks: dict[str, list[_Task]], failed: StoreUnavailable) -> None:
         log.error("%s", failed)
         for todo in tasks.values():
             for task in todo:
                 if task.request is not None and isinstance(task.command, Ask):
-                    self._unavailable(task.command.user, task.request)
-
-    def _unavailable(self, user: str, request: Request) -> None:
-        """Why is the log's business, not the user's."""
-        self.counters.unavailable += 1
-        self._refuse(user, request.dev, request.id, Refused(SERVER_UNAVAILABLE, SERVER_UNAVAILABLE.meaning))
+                    self._replies.unavailable(task.command.user, task.request)
 
 
 def _new_in_group(todo: list[_Task], held: Held | None) -> Iterator[tuple[str, Invite]]:
@@ -432,10 +391,3 @@ def _new_in_group(todo: list[_Task], held: Held | None) -> Iterator[tuple[str, I
         for task in todo:
             if isinstance(task.command, Ask) and isinstance(task.request, Invite) and task.request.gid:
                 yield task.command.user, task.request
-
-
-def _is_heard(invitation: Invitation, request: OnInvitation) -> bool:
-    """Whether an event answers this request. None does for a tombstone, nor for a modification that a later one of the
-    same turn superseded.
-    """
-    return any(event.re == request.id and event.to for event in reversed(invitation.events))

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ringline.data import Value
+from ringline.group_events import GroupInfo
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.group.asking import GroupId, change
 from ringline_broker.cli.printing import out, out_json
@@ -41,7 +42,7 @@ def attr(
     elif expected is not None:
         raise Failure(ExitCode.WRONG_USE, "--expected is for changes: give KEY=VALUE, --delete KEY or --clear too")
     else:
-        tell_attributes(asked(client, lambda caller: caller.groups.info(group_id)), as_json=client.json)
+        tell_attributes(_as_member(group_id, client), as_json=client.json)
 
 
 def count(
@@ -62,11 +63,19 @@ def count(
         sentence = f"set {key} of {group_id} to {set_}"
         change("counted", sentence, group_id, client, lambda caller: caller.groups.set_counter(group_id, key, set_))
     else:
-        value = asked(client, lambda caller: caller.groups.info(group_id)).counters.get(key, 0)
+        value = _as_member(group_id, client).counters.get(key, 0)
         if client.json:
             out_json(group_id=group_id, key=key, value=value)
         else:
             out(str(value))
+
+
+def _as_member(group_id: str, client: OneShotOptions) -> GroupInfo:
+    """The group as its members see it; a stranger is told neither attributes nor counters."""
+    info = asked(client, lambda caller: caller.groups.info(group_id))
+    if not info.role:
+        raise Failure(ExitCode.REFUSED, f"only members of {group_id} see what it holds; join it first")
+    return info
 
 
 def _pair(text: str) -> tuple[str, Value]:
