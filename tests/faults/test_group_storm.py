@@ -105,11 +105,10 @@ async def crowd(port: int, users: list[str]) -> tuple[Member, list[Member]]:
     return owner, [await Member(user).connect(port) for user in users]
 
 
-def run(ring: Ring, main: Callable[[], Awaitable[None]]) -> None:
+def run(main: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
         await asyncio.wait_for(main(), 100)
 
-    del ring
     asyncio.run(bounded())
 
 
@@ -139,7 +138,7 @@ def test_a_thousand_members_hear_an_invitation_as_one_publish(store_url: str) ->
             for member in (owner, *members):
                 member.close()
 
-        run(ring, main)
+        run(main)
 
 
 def test_nobody_removed_gets_a_message_past_the_answer_and_nobody_else_misses_one(store_url: str) -> None:
@@ -200,4 +199,4 @@ def test_nobody_removed_gets_a_message_past_the_answer_and_nobody_else_misses_on
             for member in (owner, counting, *members):
                 member.close()
 
-        run(ring, main)
+        run(main)

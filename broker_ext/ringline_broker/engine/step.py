@@ -23,6 +23,7 @@ from ringline.protocol.messages import (
 from ringline_broker.engine.draft import Draft
 from ringline_broker.engine.log import state_for
 from ringline_broker.engine.model import Invitation, LogEvent, Outcome, Part, Seat
+from ringline_broker.engine.repeats import is_repeat
 from ringline_broker.engine.table import RULES, Act, Role, Standing
 
 
@@ -201,7 +202,7 @@ def standing_of(invitation: Invitation | None, user: str) -> Standing:
 
 def _ask(invitation: Invitation | None, ask: Ask, now_ms: int, limits: Limits) -> Step:
     rule = RULES[ask.request.op, role_of(invitation, ask.user), standing_of(invitation, ask.user)]
-    if _is_repeat(invitation, ask):
+    if is_repeat(invitation, ask.user, ask.request):
         return Step(invitation, Done(repeated=True))
     if rule.refusal is not None:
         return Step(invitation, _refuse(invitation, ask, rule.refusal, now_ms))
@@ -246,52 +247,6 @@ def _act(
             return _replace_data(invitation, ask.user, modify, now_ms)
         case _:
             raise AssertionError(f"the table gives {act} to {ask.request.op}, which cannot be")
-
-
-def _is_repeat(invitation: Invitation | None, ask: Ask) -> bool:
-    """A repeat by the same request id, or by the same device of what it brought about."""
-    if invitation is None:
-        return False
-    request = ask.request
-    if any(event.re == request.id and event.by == ask.user for event in invitation.events):
-        return True
-    match request:
-        case Accept():
-            return invitation.seats.get(ask.user) == Seat(Part.ACCEPTED, request.dev)
-        case Reject():
-            return invitation.seats.get(ask.user) == Seat(Part.REJECTED, request.dev)
-        case Invite():
-            return invitation.inviter == ask.user and _same_invite(invitation, request)
-        case Cancel() if invitation.inviter == ask.user:
-            return _same_cancel(invitation, request)
-        case _:
-            return False
-
-
-def _same_invite(invitation: Invitation, request: Invite) -> bool:
-    if invitation.is_tombstone:
-        return False
-    first = next(event for event in invitation.events if event.ev == "invited")
-    return (
-        tuple(dict.fromkeys(request.to)) == tuple(invitation.seats)
-        and request.data == first.data
-        and request.timeout == invitation.timeout
-        and request.answers == invitation.answers
-        and request.audience == invitation.audience
-        and request.online_only == invitation.online_only
-        and request.gid == invitation.gid
-    )
-
-
-def _same_cancel(invitation: Invitation, request: Cancel) -> bool:
-    """Whether this device already cancelled just what is asked for now."""
-    cancels = [e for e in invitation.events if e.ev == "cancelled" and e.by == invitation.inviter]
-    if invitation.is_tombstone:
-        return True
-    mine = {user for event in cancels if event.dev == request.dev for user in event.out}
-    if request.to:
-        return set(request.to) <= mine
-    return any(event.end is not None and event.dev == request.dev for event in cancels)
 
 
 _WHY = {

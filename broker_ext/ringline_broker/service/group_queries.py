@@ -24,7 +24,7 @@ from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Refused
 from ringline_broker.service.membership import views
 from ringline_broker.service.ports import Store
-from ringline_broker.service.sync import PAGE_BYTES, Page
+from ringline_broker.service.sync import PAGE_BYTES, Page, known_ones, read_place
 
 Query = Sync | GetGroup | ListMembers | ListApplications | SyncGroup | ListGroups
 _BATCH: Final = 128
@@ -99,11 +99,12 @@ class GroupQueries:
 
     async def _sync(self, view: GroupView, group: Group, user: str, request: SyncGroup) -> Answer:
         page = Page(request.id, self._store.now())
-        part, name, n = _read_place(request.next)
+        start = part, name, n = read_place(request.next)
         if part == _EVENTS and not self._add_events(page, view, group, user, max(n, request.n or 0), request.n is None):
             return page.sealed()
         if part <= _KNOWN:
-            async for iid, invitation, seen in self._known(request.known or {}, name if part == _KNOWN else "", n):
+            begin = start if part == _KNOWN else (_KNOWN, "", 0)
+            async for invitation, iid, seen in known_ones(self._store, request.known or {}, begin):
                 is_here = invitation is not None and invitation.gid == group.gid
                 fits = (
                     page.add(invitation, seen, user, _KNOWN)
@@ -112,8 +113,8 @@ class GroupQueries:
                 )
                 if not fits:
                     return page.sealed()
-        start = (name, n) if part == _OTHERS else ("", 0)
-        async for invitation, seen in self._others(group.gid, request.known or {}, *start):
+        place = (name, n) if part == _OTHERS else ("", 0)
+        async for invitation, seen in self._others(group.gid, request.known or {}, *place):
             if not page.add(invitation, seen, user, _OTHERS):
                 break
         return page.sealed()
@@ -130,17 +131,6 @@ class GroupQueries:
                 return False
             n = event.n
         return True
-
-    async def _known(
-        self, known: dict[str, int], start: str, n: int
-    ) -> AsyncIterator[tuple[str, Invitation | None, int]]:
-        iids = sorted(iid for iid in known if iid >= start)
-        for at in range(0, len(iids), _BATCH):
-            some = iids[at : at + _BATCH]
-            held = await self._store.load(some)
-            for iid in some:
-                seen = max(known[iid], n) if iid == start else known[iid]
-                yield iid, (held[iid].invitation if iid in held else None), seen
 
     async def _others(
         self, gid: str, known: dict[str, int], after: str, n: int
@@ -166,13 +156,3 @@ def _read_name(cursor: bytes) -> str:
     if not isinstance(name, str):
         raise ProtocolError(BAD_PARAMETER, "is not a place this server gave out", "next")
     return name
-
-
-def _read_place(cursor: bytes) -> tuple[int, str, int]:
-    if not cursor:
-        return (_EVENTS, "", 0)
-    match unpack(cursor, MAX_CURSOR_BYTES):
-        case [0 | 1 | 2 as part, str() as name, int() as n] if n >= 0:
-            return (part, name, n)
-        case _:
-            raise ProtocolError(BAD_PARAMETER, "is not a place this server gave out", "next")

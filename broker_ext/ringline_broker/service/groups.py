@@ -4,6 +4,7 @@ Order: commit, close the topic to who left, settle their invitations, publish, a
 the group unmarked, and recovery does all of it again, which is harmless.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,9 +13,10 @@ from typing import NamedTuple
 from ringline.protocol.errors import TOO_MANY_REQUESTS
 from ringline.protocol.group_messages import CreateGroup, JoinGroup, OnGroup
 from ringline.protocol.messages import Answer
+from ringline_broker.engine.groups.draft import GroupLimits, Pending
 from ringline_broker.engine.groups.log import Departure, departures, reaches_back, state_for
 from ringline_broker.engine.groups.model import Group, GroupView, Person
-from ringline_broker.engine.groups.step import GroupLimits, Pending, group_step, users_of
+from ringline_broker.engine.groups.step import group_step, users_of
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Done, Drop, Refused
 from ringline_broker.metrics import Counters
@@ -149,9 +151,9 @@ class Groups:
         users = {
             task.user for todo in tasks.values() for task in todo if isinstance(task.request, CreateGroup | JoinGroup)
         }
-        return {
-            user: self._max_groups - len(await self._store.groups_of(user, "", self._max_groups)) for user in users
-        }
+        # asked at once, for a store that answers all that waits in one go
+        found = await asyncio.gather(*(self._store.groups_of(user, "", self._max_groups) for user in users))
+        return {user: self._max_groups - len(groups) for user, groups in zip(users, found, strict=True)}
 
     def _fold(self, held: HeldGroup | None, todo: list[GroupTask], room: dict[str, int]) -> _Plan:
         plan = _Plan(held, GroupView(None) if held is None else held.view)

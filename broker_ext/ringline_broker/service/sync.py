@@ -30,9 +30,9 @@ async def answer_sync(store: Store, user: str, request: Sync) -> Answer:
         StoreUnavailable: the store does not answer.
     """
     page = Page(request.id, store.now())
-    start = _read_cursor(request.next)
+    start = read_place(request.next)
     if start[0] == _KNOWN:
-        async for invitation, iid, n in _known(store, request.known or {}, start):
+        async for invitation, iid, n in known_ones(store, request.known or {}, start):
             if invitation is None or not await _is_for(store, invitation, user, n):
                 fits = page.add_gone(iid, (_KNOWN, iid, n))
             else:
@@ -57,7 +57,7 @@ async def _add_groups(page: "Page", store: Store, user: str, after: str) -> None
             after = gid
 
 
-async def _known(
+async def known_ones(
     store: Store, known: dict[str, int], start: Place
 ) -> AsyncIterator[tuple[Invitation | None, str, int]]:
     """The known ones from the starting place on, each with the version its holder has seen."""
@@ -176,7 +176,12 @@ class Page:
         )
 
 
-def _read_cursor(cursor: bytes) -> Place:
+def read_place(cursor: bytes) -> Place:
+    """Where a page starts, from the `next` of the one before.
+
+    Raises:
+        ProtocolError: it is none of ours.
+    """
     if not cursor:
         return (_KNOWN, "", 0)
     match unpack(cursor, MAX_CURSOR_BYTES):

@@ -52,10 +52,11 @@ class MemoryStore(MemoryGroups):
         self._marks.setdefault(iid, 0)
         if invitation.ended is None:
             self._open[invitation.inviter].add(iid)
-            self._open_in[invitation.gid].add(iid)
+            if invitation.gid:
+                self._open_in[invitation.gid].add(iid)
         else:
-            self._open[invitation.inviter].discard(iid)
-            self._open_in[invitation.gid].discard(iid)
+            _take_out(self._open, invitation.inviter, iid)
+            _take_out(self._open_in, invitation.gid, iid)
         if invitation.due is None:
             self._due.pop(iid, None)
         else:
@@ -103,7 +104,7 @@ class MemoryStore(MemoryGroups):
     async def of_group(self, gid: str, after: str, limit: int) -> list[Invitation]:
         """The open invitations made in the group, by id in byte order."""
         self._check_open()
-        iids = sorted(self._open_in.get(gid, ()) if gid else (), key=str.encode)
+        iids = sorted(self._open_in.get(gid, ()), key=str.encode)
         return [self._invitations[iid] for iid in iids if iid.encode() > after.encode()][:limit]
 
     async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
@@ -145,3 +146,11 @@ class MemoryStore(MemoryGroups):
 
 def _is_told(invitation: Invitation, since_ms: int | None) -> bool:
     return invitation.ended is None or (since_ms is not None and invitation.ended > since_ms)
+
+
+def _take_out(sets: dict[str, set[str]], key: str, iid: str) -> None:
+    """Take an id out of one of these sets, and leave none that is empty behind."""
+    if key in sets:
+        sets[key].discard(iid)
+        if not sets[key]:
+            del sets[key]

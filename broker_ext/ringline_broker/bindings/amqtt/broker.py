@@ -70,7 +70,6 @@ class HardenedBroker(Broker):
         self._gate = gate
         self._bounds = bounds
         self._devices: dict[Device, asyncio.Task[Any]] = {}
-        self._serving: set[asyncio.Task[None]] = set()
         self._audience: dict[str, dict[Device, int]] = {}
         self._taken_away = 0
         self._sweeper: asyncio.Task[None] | None = None
@@ -151,19 +150,22 @@ class HardenedBroker(Broker):
 
     def _stream_connected(self, link: StreamLink, listener_name: str) -> None:
         """Serve a TCP or TLS connection, in a task of its own."""
-        task = asyncio.create_task(self._serve(link, listener_name))
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
+        device = self._new_device(link)
+        self._devices[device] = asyncio.create_task(self._serve(device, listener_name))
 
     async def ws_connected(self, websocket: websockets.asyncio.server.ServerConnection, listener_name: str) -> None:
         """Serve a WebSocket connection."""
-        await self._serve(WebSocketLink(websocket), listener_name)
-
-    async def _serve(self, link: Link, listener_name: str) -> None:
-        device = Device(self, self.plugins_manager, link, self._bounds)
+        device = self._new_device(WebSocketLink(websocket))
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         self._devices[device] = task
+        await self._serve(device, listener_name)
+
+    def _new_device(self, link: Link) -> Device:
+        return Device(self, self.plugins_manager, link, self._bounds)
+
+    async def _serve(self, device: Device, listener_name: str) -> None:
+        link = device.link
         try:
             await self._converse(device, listener_name)
         except Malformed as broken:

@@ -24,20 +24,8 @@ from ringline.protocol.group_messages import (
 from ringline_broker.engine.groups import life, membership, settings, shared
 from ringline_broker.engine.groups.draft import REPEATED, Draft, GroupLimits, GroupReply, GroupStep, Pending
 from ringline_broker.engine.groups.model import GroupView
-from ringline_broker.engine.groups.rights import (
-    UNKNOWN,
-    invite_fault,
-    members_among,
-    permission_fault,
-    role_of,
-    view_fault,
-)
-from ringline_broker.engine.step import Done, Refused
-
-__all__ = [
-    "Done", "GroupLimits", "GroupReply", "GroupStep", "Pending", "Refused", "group_step", "invite_fault",
-    "members_among", "role_of", "users_of", "view_fault",
-]  # fmt: skip
+from ringline_broker.engine.groups.rights import UNKNOWN, permission_fault, role_of
+from ringline_broker.engine.step import Done
 
 _ACTS: Final[dict[type[OnGroup], Callable[[Draft, Any], GroupReply]]] = {
     DismissGroup: life.dismiss,

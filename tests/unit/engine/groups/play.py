@@ -4,6 +4,7 @@ from typing import Any
 
 from ringline.protocol.errors import ErrorCode
 from ringline.protocol.group_messages import AddMembers, CreateGroup, JoinGroup, OnGroup, SetRole
+from ringline_broker.engine.groups.draft import GroupLimits, GroupReply, Pending
 from ringline_broker.engine.groups.log import message_for, news
 from ringline_broker.engine.groups.model import (
     MAX_EVENTS,
@@ -14,7 +15,8 @@ from ringline_broker.engine.groups.model import (
     Person,
     Standing,
 )
-from ringline_broker.engine.groups.step import Done, GroupLimits, GroupReply, Pending, Refused, group_step, users_of
+from ringline_broker.engine.groups.step import group_step, users_of
+from ringline_broker.engine.step import Done, Refused
 from tests.unit.engine.play import NOW, new_id
 
 GID = "room-1"

@@ -11,7 +11,8 @@ from ringline.protocol.group_messages import (
     QuitGroup,
     SetGroupInfo,
 )
-from ringline_broker.engine.groups.step import Done, GroupLimits
+from ringline_broker.engine.groups.draft import GroupLimits
+from ringline_broker.engine.step import Done
 from tests.unit.engine.groups.play import PRESETS, Room, asks, room
 
 

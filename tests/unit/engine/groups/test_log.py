@@ -34,7 +34,7 @@ from ringline_broker.engine.groups.log import (
     state_for,
 )
 from ringline_broker.engine.groups.model import MAX_ADMINS, MAX_EVENTS, MAX_EVENTS_BYTES
-from ringline_broker.engine.groups.step import Done
+from ringline_broker.engine.step import Done
 from tests.unit.engine.groups.play import GID, Room, asks, room
 
 

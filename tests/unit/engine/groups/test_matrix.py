@@ -6,8 +6,9 @@ from ringline.protocol import group_messages as gm
 from ringline.protocol.errors import GROUP_NOT_PERMITTED, OWNER_CANNOT_QUIT, UNKNOWN_GROUP
 from ringline.protocol.shapes import Request
 from ringline_broker.engine.groups.model import GroupView
-from ringline_broker.engine.groups.step import Refused, role_of, view_fault
+from ringline_broker.engine.groups.rights import role_of, view_fault
 from ringline_broker.engine.groups.table import MAY
+from ringline_broker.engine.step import Refused
 from tests.unit.engine.groups.play import PRESETS, Room, asks, room
 
 # o owner, a administrator, m member, s stranger, - nobody. A work group has no administrators.

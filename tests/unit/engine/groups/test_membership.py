@@ -19,8 +19,9 @@ from ringline.protocol.group_messages import (
     RemoveMembers,
     SetGroupInfo,
 )
+from ringline_broker.engine.groups.draft import Pending
 from ringline_broker.engine.groups.model import Standing
-from ringline_broker.engine.groups.step import Done, Pending
+from ringline_broker.engine.step import Done
 from tests.unit.engine.groups.play import Room, asks, room
 
 # Joining.

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from ringline.protocol import group_messages as gm
 from ringline.protocol.shapes import GroupEvent
+from ringline_broker.engine.groups.draft import GroupLimits
 from ringline_broker.engine.groups.log import departures, events_since, message_for, news
-from ringline_broker.engine.groups.step import GroupLimits, Refused, role_of
+from ringline_broker.engine.groups.rights import role_of
+from ringline_broker.engine.step import Refused
 from tests.unit.engine.groups.play import GID, PRESETS, Room, asks
 
 USERS = ("ann", "bob", "cid", "dee")

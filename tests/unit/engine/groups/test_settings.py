@@ -22,8 +22,10 @@ from ringline.protocol.group_messages import (
     SetRole,
     TransferGroup,
 )
+from ringline_broker.engine.groups.draft import GroupLimits
 from ringline_broker.engine.groups.model import MAX_ADMINS
-from ringline_broker.engine.groups.step import Done, GroupLimits, Refused, invite_fault, members_among, role_of
+from ringline_broker.engine.groups.rights import invite_fault, members_among, role_of
+from ringline_broker.engine.step import Done, Refused
 from tests.unit.engine.groups.play import Room, asks, room
 
 # Roles.

@@ -12,7 +12,7 @@ from ringline.protocol.group_messages import (
     SetAttributes,
 )
 from ringline.protocol.limits import MAX_INT
-from ringline_broker.engine.groups.step import Done
+from ringline_broker.engine.step import Done
 from tests.unit.engine.groups.play import Room, asks, room
 
 # Attributes.
