@@ -54,6 +54,10 @@ class Draft:
         return sum(seat.part is part for seat in self._seats.values())
 
     @property
+    def _parties(self) -> tuple[str, ...]:
+        return self._base._replace(seats=self._seats).parties
+
+    @property
     def pending(self) -> tuple[str, ...]:
         """Who is still pending now."""
         return pending_of(self._seats)
@@ -68,15 +72,17 @@ class Draft:
         text: str = "",
         out: tuple[str, ...] = (),
         gone: tuple[str, ...] = (),
+        made_by: tuple[str, str, bytes] | None = None,
     ) -> None:
         """Add an event, addressed to these users, or to all parties where the invitation's audience says so. In a group
-        all members hear it, and on their own topics those who are members no more.
+        all members hear it, and on their own topics those who are members no more. `made_by`: somebody else than whose
+        request this is.
         """
         if self._base.gid:
             to = (MEMBERS, *(user for user in self._base.parties if user in gone))
         elif self._base.audience == "parties":
-            to = self._base.parties
-        by, dev, re = self._made_by
+            to = self._parties
+        by, dev, re = made_by or self._made_by
         n = self._base.n + len(self._new) + 1
         self._append(LogEvent(n, ev, self._now, to, by, dev, re, None, data, reason, text, out))
 
@@ -103,7 +109,7 @@ class Draft:
             end, ended, due = self._outcome(), self._now, None
             self._new[-1] = self._new[-1]._replace(end=end)
             told = self._new[-1].to
-            untold = () if MEMBERS in told else tuple(user for user in base.parties if user not in told)
+            untold = () if MEMBERS in told else tuple(user for user in self._parties if user not in told)
             if untold:
                 n = self._new[-1].n + 1
                 self._append(LogEvent(n, "ended", self._now, untold, end=end))

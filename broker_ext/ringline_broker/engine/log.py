@@ -17,7 +17,7 @@ from ringline.protocol.messages import (
     Taken,
     TimedOut,
 )
-from ringline_broker.engine.model import MEMBERS, Invitation, LogEvent, Part
+from ringline_broker.engine.model import MEMBERS, Invitation, LogEvent, Part, Seat
 
 _SETTLING: dict[str, type[Taken | TimedOut | Expired | Offline]] = {
     "taken": Taken,
@@ -99,7 +99,7 @@ def state_for(invitation: Invitation, user: str, now_ms: int, *, with_data: bool
     where the audience is all parties).
     """
     sees_all = user == invitation.inviter or invitation.audience == "parties" or bool(invitation.gid)
-    seats = {u: seat.part.value for u, seat in invitation.seats.items() if sees_all or u == user}
+    seats = {u: _shown(invitation, seat) for u, seat in invitation.seats.items() if sees_all or u == user}
     if invitation.end is None and invitation.timeout and invitation.due is not None:
         ttl = max(0, invitation.due - now_ms)
     else:
@@ -116,7 +116,13 @@ def state_for(invitation: Invitation, user: str, now_ms: int, *, with_data: bool
     )
 
 
+def _shown(invitation: Invitation, seat: Seat) -> str:
+    if seat.part is not Part.BLOCKED:
+        return seat.part.value
+    return (Part.NOTIFIED if invitation.answers == 0 else Part.REJECTED).value
+
+
 def _settled_by(invitation: Invitation, user: str) -> str | None:
-    if user in invitation.seats:
+    if invitation.is_invitee(user):
         return invitation.seats[user].device
     return next((e.dev for e in reversed(invitation.events) if e.end and e.by == user), None)

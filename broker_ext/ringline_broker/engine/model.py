@@ -24,6 +24,8 @@ class Part(StrEnum):
     OFFLINE = "offline"
     DROPPED = "dropped"
     NOTIFIED = "notified"
+    BLOCKED = "blocked"
+    """Has the inviter on their blocklist: no party at all, and to whoever asks as one whose line is busy."""
 
 
 class Outcome(StrEnum):
@@ -114,8 +116,8 @@ class Invitation(NamedTuple):
 
     @property
     def parties(self) -> tuple[str, ...]:
-        """The inviter and every invitee."""
-        return (self.inviter, *self.seats)
+        """The inviter and every invitee who lets this inviter ring."""
+        return (self.inviter, *[user for user, seat in self.seats.items() if seat.part is not Part.BLOCKED])
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -129,4 +131,9 @@ class Invitation(NamedTuple):
 
     def is_party(self, user: str) -> bool:
         """Whether this user has a part in it."""
-        return user == self.inviter or user in self.seats
+        return user == self.inviter or self.is_invitee(user)
+
+    def is_invitee(self, user: str) -> bool:
+        """Whether this user was invited, and lets this inviter ring."""
+        seat = self.seats.get(user)
+        return seat is not None and seat.part is not Part.BLOCKED

@@ -20,7 +20,7 @@ from ringline.protocol.messages import (
     Reject,
     State,
 )
-from ringline_broker.engine.draft import Draft
+from ringline_broker.engine.draft import EVENT_OVERHEAD_BYTES, Draft
 from ringline_broker.engine.log import state_for
 from ringline_broker.engine.model import Invitation, LogEvent, Outcome, Part, Seat
 from ringline_broker.engine.repeats import is_repeat
@@ -36,11 +36,20 @@ class Limits:
     quiet_limit_ms: int = 86_400_000
 
 
+class Busy(NamedTuple):
+    """An invitee who has the inviter on their blocklist, with the device and request that seem to reject."""
+
+    user: str
+    device: str
+    re: bytes
+
+
 class Ask(NamedTuple):
-    """A user's request, as a command."""
+    """A user's request, as a command. `busy`: of an invite's invitees, who does not let this user ring."""
 
     user: str
     request: OnInvitation
+    busy: tuple[Busy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +93,19 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It was refused, and changed nothing. `who`: the users at fault, where it is some of several."""
+    """It was refused, and changed nothing.
+
+    Attributes:
+        who: the users at fault, where it is some of several.
+        wait_ms: after which the same may succeed; None where waiting does not help.
+    """
 
     code: ErrorCode
     text: str
     field: str | None = None
     state: State | None = None
     who: tuple[str, ...] = ()
+    wait_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +198,10 @@ def role_of(invitation: Invitation | None, user: str) -> Role:
         return Role.STRANGER
     if user == invitation.inviter:
         return Role.INVITER
-    return Role.INVITEE if user in invitation.seats else Role.STRANGER
+    return Role.INVITEE if invitation.is_invitee(user) else Role.STRANGER
 
 
-_STANDING_OF: Final = {part: Standing(part.value) for part in Part}
+_STANDING_OF: Final[dict[Part, Standing]] = {part: Standing(part.value) for part in Part if part is not Part.BLOCKED}
 
 
 def standing_of(invitation: Invitation | None, user: str) -> Standing:
@@ -195,7 +210,7 @@ def standing_of(invitation: Invitation | None, user: str) -> Standing:
         return Standing.NONE
     if invitation.is_tombstone:
         return Standing.TOMBSTONE
-    if user in invitation.seats:
+    if invitation.is_invitee(user):
         return _STANDING_OF[invitation.seats[user].part]
     return Standing.OPEN if invitation.end is None else Standing.OVER
 
@@ -236,7 +251,7 @@ def _act(
 ) -> Invitation | Refused:
     match act, ask.request, invitation:
         case Act.CREATE, Invite() as invite, _:
-            return _create(invitation, ask.user, invite, now_ms, limits)
+            return _create(invitation, ask, invite, now_ms, limits)
         case Act.BURY, cancel, None:
             return _bury(ask.user, cancel, now_ms)
         case Act.SETTLE_SELF, Accept() | Reject() as answer, Invitation():
@@ -284,8 +299,9 @@ def _say_over(invitation: Invitation, user: str) -> str:
 
 
 def _create(
-    invitation: Invitation | None, user: str, request: Invite, now_ms: int, limits: Limits
+    invitation: Invitation | None, ask: Ask, request: Invite, now_ms: int, limits: Limits
 ) -> Invitation | Refused:
+    user = ask.user
     if (fault := _invite_fault(user, request, limits)) is not None:
         return fault
     is_notice = request.answers == 0
@@ -306,7 +322,12 @@ def _create(
         gid=request.gid,
     )
     draft = Draft(fresh, now_ms, user, request.dev, request.id)
-    draft.add("invited", (user, *users), data=request.data)
+    refusing = {busy.user for busy in ask.busy}
+    draft.settle(refusing, Part.BLOCKED)
+    draft.add("invited", (user, *(name for name in users if name not in refusing)), data=request.data)
+    if not is_notice:
+        for busy in ask.busy:
+            draft.add("rejected", (user,), reason="busy", made_by=busy)
     return draft.finish()
 
 
@@ -325,7 +346,8 @@ def _invite_fault(user: str, request: Invite, limits: Limits) -> Refused | None:
 def _bury(user: str, request: OnInvitation, now_ms: int) -> Invitation:
     end = Outcome.CANCELLED
     event = LogEvent(1, "cancelled", now_ms, (), user, request.dev, request.id, end)
-    return Invitation(request.iid, user, {}, n=1, created=now_ms, end=end, ended=now_ms, events=(event,))
+    size = EVENT_OVERHEAD_BYTES
+    return Invitation(request.iid, user, {}, n=1, created=now_ms, end=end, ended=now_ms, size=size, events=(event,))
 
 
 def _settle_self(

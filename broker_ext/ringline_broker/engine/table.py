@@ -66,7 +66,7 @@ class Rule:
     refusal: ErrorCode | None = None
 
 
-SETTLED: Final = tuple(Standing(part.value) for part in Part if part is not Part.PENDING)
+SETTLED: Final = tuple(Standing(part.value) for part in Part if part not in (Part.PENDING, Part.BLOCKED))
 AS_INVITER: Final = (Standing.OPEN, Standing.OVER)
 AS_INVITEE: Final = (Standing.PENDING, *SETTLED)
 AS_STRANGER: Final = (Standing.NONE, Standing.TOMBSTONE, Standing.OPEN, Standing.OVER)

@@ -13,7 +13,7 @@ class Fault(Enum):
     """Whose doing an error is, which is what decides whether a repeat can help."""
 
     CALLER = "caller"
-    """The request itself is wrong: the same request will be refused again."""
+    """The request itself is wrong, or too much: the same request will be refused again, at least for now."""
     STATE = "state"
     """The request came too late, or twice: somebody else's move decided it."""
     SERVER = "server"
@@ -34,7 +34,10 @@ BAD_PARAMETER: Final = ErrorCode(
     6017, "bad_parameter", Fault.CALLER, "A field is missing, of a wrong type, out of its limits or contradictory."
 )
 TOO_MANY_REQUESTS: Final = ErrorCode(
-    7008, "too_many_requests", Fault.CALLER, "A limit on how much one user may have or ask for at once was reached."
+    7008,
+    "too_many_requests",
+    Fault.CALLER,
+    "A limit on how much one user may have or ask for at once was reached; `wait` says for how long, where it passes.",
 )
 TOO_LARGE: Final = ErrorCode(
     8001, "too_large", Fault.CALLER, "The message, its data or the invitation it would make exceeds a size limit."
@@ -78,7 +81,7 @@ NO_ANSWER: Final = ErrorCode(
 )
 CLOSED: Final = ErrorCode(6014, "closed", Fault.CALLER, "Local: the client was closed before the request was answered.")
 WITHDRAWN: Final = ErrorCode(
-    6015, "withdrawn", Fault.STATE, "Local: the invitation was cancelled before it was ever sent; nobody rang."
+    6015, "withdrawn", Fault.STATE, "Local: the invitation was cancelled before the server had it; nobody rang."
 )
 
 REGISTRY: Final = (

@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Final
 
+from ringline.protocol.blocklist_messages import BLOCKLIST_REQUESTS
 from ringline.protocol.codec import Codec, Nested, message, pack, unpack, wire
 from ringline.protocol.errors import BAD_PARAMETER, ProtocolError
 from ringline.protocol.group_messages import GROUP, GROUP_EVENTS, GROUP_REQUESTS, GroupState
@@ -133,9 +134,11 @@ class Sync(Request):
     next: bytes = wire("next", Bin(MAX_CURSOR_BYTES), "The `next` of the page before, unchanged.", default=b"")
 
 
+_REQUESTS: Final[tuple[type[Request], ...]] = (
+    Invite, Ringing, Accept, Reject, Cancel, Modify, Get, Sync, *BLOCKLIST_REQUESTS, *GROUP_REQUESTS
+)  # fmt: skip
 REQUESTS: Final[dict[str, Codec[Request]]] = {
-    message.op: Codec(message, ("op", message.op))
-    for message in (Invite, Ringing, Accept, Reject, Cancel, Modify, Get, Sync, *GROUP_REQUESTS)
+    message.op: Codec(message, ("op", message.op)) for message in _REQUESTS
 }
 
 
@@ -182,6 +185,14 @@ def _reply_to(raw: object) -> tuple[str, bytes] | None:
 
 
 _HEADER: Final = Codec(Request)
+
+
+def header_of(payload: bytes) -> tuple[str, bytes] | None:
+    """The device and the id of a request, whatever else is in it; None where either cannot be read."""
+    try:
+        return _reply_to(unpack(payload, MAX_REQUEST_BYTES, MAX_REQUEST_ARRAY))
+    except ProtocolError:
+        return None
 
 
 def encode_request(request: Request) -> bytes:
@@ -420,6 +431,9 @@ class Refusal:
     field: str | None = wire("field", Text(128), "The field at fault, by its wire key.", default=None)
     state: State | None = wire("state", Nested(Codec(State)), "The present state, to parties.", default=None)
     who: tuple[str, ...] = wire("who", USERS, "The users at fault, where it is some of several.", default=())
+    wait: int | None = wire(
+        "wait", Int(), "Too much at once: milliseconds after which the same request may succeed.", default=None
+    )
 
 
 @message
@@ -445,6 +459,7 @@ class Answer:
     members: tuple[object, ...] = wire(
         "members", ListOf(Anything("map, a member"), 1024), "To group_members and group_apps.", default=()
     )
+    users: tuple[str, ...] = wire("users", USERS, "To blocked: a page of the list, in byte order.", default=())
     pending: bool = wire("wait", Flag(), "To group_join: it waits for approval.", default=False)
     ts: int = wire("ts", Int(), "To sync: server time, epoch ms, a start for since.", default=0)
     more: bool = wire("more", Flag(), "To sync: there is another page.", default=False)

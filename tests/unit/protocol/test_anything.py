@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ringline.protocol.blocklist_messages import BLOCKLIST_REQUESTS
 from ringline.protocol.codec import pack
 from ringline.protocol.errors import ProtocolError
 from ringline.protocol.group_messages import GROUP_EVENTS, GROUP_REQUESTS
@@ -33,13 +34,14 @@ GOOD = {
     topic: [bytes.fromhex(vector["hex"]) for name in names for vector in load(name) if len(vector["hex"]) < 1_000]
     for topic, names in FILES.items()
 }
-GROUP_OPS = [request.op for request in GROUP_REQUESTS]
+MORE_OPS = [*(request.op for request in BLOCKLIST_REQUESTS), *(request.op for request in GROUP_REQUESTS)]
 KEYS = [
     "op", "ev", "id", "dev", "iid", "to", "timeout", "data", "answers", "audience", "online_only", "why", "text",
     "known", "since", "only", "next", "n", "p", "ts", "by", "re", "end", "ttl", "off", "out", "err", "state", "evs",
     "gone", "more", "code", "name", "field", "new", "gid", "partial", "preset", "intro", "notice", "face", "custom",
     "max", "join", "ban", "user", "role", "card", "s", "on", "put", "drop", "clear", "at", "key", "add", "ok", "value",
     "muted", "owner", "groups", "group", "members", "wait", "who", "count", "attrs", "counters",
+    "users",
 ]  # fmt: skip
 NAMES = [
     "invite",
@@ -54,7 +56,7 @@ NAMES = [
     "ended",
     "i1",
     "parties",
-    *GROUP_OPS,
+    *MORE_OPS,
     *GROUP_EVENTS,
     "g1",
 ]
@@ -103,7 +105,7 @@ def test_any_bytes_as_a_request(payload: bytes) -> None:
 
 
 @settings(deadline=None)
-@given(raw=_maps, op=st.sampled_from([*NAMES[:8], *GROUP_OPS]), named=st.booleans())
+@given(raw=_maps, op=st.sampled_from([*NAMES[:8], *MORE_OPS]), named=st.booleans())
 @example(raw={"\U0001f600" * 64: _wrap(None, 9)}, op="get", named=True)
 def test_any_map_as_a_request(raw: dict[Any, Any], op: str, named: bool) -> None:
     header = {"op": op, "id": bytes(8), "dev": "d1", "iid": "i1", "gid": "g1"} if named else {}

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ringline.protocol.blocklist_messages import BLOCKLIST_REQUESTS
 from ringline.protocol.codec import Codec
 from ringline.protocol.errors import BAD_PARAMETER, BY_NAME, REGISTRY, Fault, ProtocolError, RinglineError
 from ringline.protocol.group_messages import GROUP, GROUP_EVENTS, GROUP_REQUESTS, MEMBER, OnGroup
@@ -13,6 +14,7 @@ from ringline.protocol.messages import (
     EVENTS,
     REQUESTS,
     Invite,
+    OnInvitation,
     Refusal,
     RequestRefused,
     State,
@@ -99,6 +101,11 @@ def test_events_of_groups_and_of_invitations_share_no_name() -> None:
 def test_requests_about_groups_are_told_by_their_name() -> None:
     assert {op for op in REQUESTS if op.startswith("group_")} == {request.op for request in GROUP_REQUESTS}
     assert {request.op for request in GROUP_REQUESTS if not issubclass(request, OnGroup)} == {"group_mine"}
+
+
+def test_requests_about_the_blocklist_are_about_no_invitation_and_no_group() -> None:
+    assert [request.op for request in BLOCKLIST_REQUESTS] == ["block", "unblock", "blocked"]
+    assert not [request for request in BLOCKLIST_REQUESTS if issubclass(request, OnInvitation | OnGroup)]
 
 
 def test_a_request_of_another_kind_is_refused_whole() -> None:

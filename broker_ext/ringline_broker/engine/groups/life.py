@@ -33,6 +33,7 @@ def _made(user: str, request: CreateGroup, now_ms: int, limits: GroupLimits) -> 
         gid=request.gid,
         preset=request.preset,
         owner=user,
+        maker=user,
         created=now_ms,
         name=request.name,
         introduction=request.introduction,

@@ -74,6 +74,7 @@ class Group(NamedTuple):
     Attributes:
         n: its version, which is the version of its newest event.
         owner: empty where the owner of a work group quit.
+        maker: who made it, whoever owns it now: it counts among theirs until it is forgotten.
         admins: the administrators, without the owner.
         most: members it may have, 0 for no limit.
         join: `free`, `approval` or `invite`.
@@ -90,6 +91,7 @@ class Group(NamedTuple):
     gid: str
     preset: str
     owner: str
+    maker: str
     created: int
     n: int = 0
     admins: tuple[str, ...] = ()
