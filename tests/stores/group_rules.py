@@ -47,8 +47,8 @@ def straight(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("the model waits for something")
 
 
-class GroupRules(RuleBasedStateMachine):
-    """The same calls about groups on both stores.
+class BothStores(RuleBasedStateMachine):
+    """The two stores that are compared.
 
     Attributes:
         newest: the time of the newest commit.
@@ -59,14 +59,18 @@ class GroupRules(RuleBasedStateMachine):
     runner: asyncio.Runner
     newest: int
 
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+
+class GroupRules(BothStores):
+    """The same calls about groups on both stores."""
+
     def __init__(self) -> None:
         super().__init__()
         # Of every group that is there: all its versions so far, and wherever its mark stood.
         self.group_versions: dict[str, list[Group]] = {}
         self.group_stood: dict[str, set[int]] = defaultdict(lambda: {0})
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(work)
 
     def draw_groups(self, data: st.DataObject) -> tuple[list[GroupChange], list[bool]]:
         """Changes of what stands or, being late, of what stood before; and which must succeed."""
@@ -78,7 +82,10 @@ class GroupRules(RuleBasedStateMachine):
             known = history.get(gid, [])
             late = data.draw(st.sampled_from((0, 0, 0, 0, 1, 2)), "late by")
             base = known[-1 - late] if late < len(known) else None
-            group = founded(gid, attributes=data.draw(_maps)) if base is None else later(base, name=data.draw(_texts))
+            if base is None:
+                group = founded(gid, data.draw(users, "maker"), attributes=data.draw(_maps))
+            else:
+                group = later(base, name=data.draw(_texts), owner=data.draw(users, "owner"))
             if data.draw(st.integers(0, 7), "dismissed where 0") == 0:
                 group = dismissed(group._replace(n=group.n - 1), self.model.now())
             batch.append(GroupChange(group, base.n if base else 0, data.draw(_rows(), "rows")))

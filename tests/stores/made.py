@@ -56,4 +56,4 @@ def first(invitation: Invitation) -> Change:
 
 def then(base: Invitation, invitation: Invitation) -> Change:
     """To be committed where this version stands."""
-    return Change(invitation, base.n)
+    return Change(invitation, base.n, base.size)

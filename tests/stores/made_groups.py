@@ -10,8 +10,9 @@ from tests.stores.made import NOW, rung
 
 
 def founded(gid: str, owner: str = "ann", **fields: Any) -> Group:
-    """The first version of a group."""
-    return Group(gid, "work", owner, NOW, n=1, members=1, events=(event(1, "group_created", owner),), **fields)
+    """The first version of a group, made by its owner where no other maker is given."""
+    made: dict[str, Any] = {"maker": owner, "n": 1, "members": 1, "events": (event(1, "group_created", owner),)}
+    return Group(gid, "work", owner, created=NOW, **(made | fields))
 
 
 def later(base: Group, **fields: Any) -> Group:
@@ -41,7 +42,7 @@ def whole(gid: str) -> Group:
         GroupLogEvent(9, "application", NOW, False, ("ann", "ben"), None, None, None, {"put": {"a": b"1"}}),
     )
     group = Group(
-        gid, "public", "ann", NOW, n=9, admins=("ben", "cas"), name="name 名", introduction="introduction",
+        gid, "public", "ann", "mia", NOW, n=9, admins=("ben", "cas"), name="name 名", introduction="introduction",
         notification="news", face="https://a.example/b", custom={"level": b"\x00\x01", "ß": b""}, most=200,
         join="approval", members=3, muted=True, attributes={"k": bytes(range(256))}, attributes_n=7,
         counters={"likes": -(2**53) + 1, "é": 2**53 - 1}, dismissed=NOW + 9, forgotten=5, size=321, events=events,

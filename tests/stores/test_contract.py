@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from ringline_broker.engine.model import Invitation
-from ringline_broker.service.ports import Change, Held, Mark, Store, StoreUnavailable
+from ringline_broker.service.ports import Change, Held, Mark, Store, StoreUnavailable, Usage
 from ringline_broker.testing import ManualClock
 from tests.stores.kinds import Place, Run, turn
 from tests.stores.made import NOW, accepted, buried, first, made, rejected, rung, then, timed_out
@@ -38,6 +38,10 @@ def iids_of(run: Run, store: Store, user: str, since_ms: int | None = None, afte
     return [one.iid for one in run(store.of_user(user, since_ms, after, 1_000))]
 
 
+def open_of(run: Run, store: Store, user: str) -> int:
+    return run(store.usage([user])).get(user, Usage()).open
+
+
 # load and commit
 
 
@@ -48,7 +52,7 @@ def test_nothing_is_there_at_first(run: Run, store: Store) -> None:
     assert run(store.claim_due(LEASE, 10)) == []
     assert run(store.unmarked(10)) == []
     assert run(store.of_user("ann", 0, "", 10)) == []
-    assert run(store.open_counts(["ann"])).get("ann", 0) == 0
+    assert open_of(run, store, "ann") == 0
     assert run(store.purge(NOW * 2, 10)) == 0
 
 
@@ -403,8 +407,8 @@ def test_ids_that_look_alike_are_others(run: Run, store: Store) -> None:
     put(run, store, *(rung(iid, by=iid, to=("a",)) for iid in users))
     for user in users:
         assert iids_of(run, store, user) == [user]
-    counts = run(store.open_counts(ODD_IDS))
-    assert {user: counts.get(user, 0) for user in ODD_IDS} == {user: int(user != "a") for user in ODD_IDS}
+    usage = run(store.usage(ODD_IDS))
+    assert {user: usage.get(user, Usage()).open for user in ODD_IDS} == {user: int(user != "a") for user in ODD_IDS}
     assert set(run(store.load(ODD_IDS))) == set(users)
     assert standing(run, store, "1") is None
 
@@ -414,7 +418,7 @@ def test_a_tombstone_is_kept_but_is_no_invitation_of_anybody(run: Run, store: St
     put(run, store, grave)
     assert standing(run, store, "i1") == grave
     assert iids_of(run, store, "ann", 0) == []
-    assert run(store.open_counts(["ann"])).get("ann", 0) == 0
+    assert open_of(run, store, "ann") == 0
     assert run(store.next_due()) is None
     assert run(store.commit([first(rung("i1", by="ann"))])) == [False]
 
@@ -428,8 +432,7 @@ def test_anothers_invitation_takes_the_place_of_a_tombstone(run: Run, store: Sto
     assert iids_of(run, store, "ann") == ["i1"]
     assert iids_of(run, store, "ben") == ["i1"]
     assert iids_of(run, store, "eve", 0) == []
-    assert run(store.open_counts(["ann", "eve"])).get("ann", 0) == 1
-    assert run(store.open_counts(["ann", "eve"])).get("eve", 0) == 0
+    assert (open_of(run, store, "ann"), open_of(run, store, "eve")) == (1, 0)
     clock.advance(30_001)
     assert run(store.claim_due(LEASE, 10)) == ["i1"]
     change(run, store, ring, timed_out(ring))
@@ -454,18 +457,18 @@ def test_an_invitation_that_is_over_when_it_is_made_is_told_as_ended(run: Run, s
     put(run, store, over, rung("notice", answers=0))
     assert iids_of(run, store, "ben") == []
     assert iids_of(run, store, "ben", 0) == ["i1", "notice"]
-    assert run(store.open_counts(["ann"])).get("ann", 0) == 0
+    assert open_of(run, store, "ann") == 0
     assert run(store.next_due()) is None
 
 
 def test_open_ones_are_counted_to_their_inviter(run: Run, store: Store) -> None:
     mine = [rung(f"i{at}", by="ann", to=("ben",)) for at in range(3)]
     put(run, store, *mine, rung("other", by="ben", to=("ann",)))
-    counts = run(store.open_counts(["ann", "ben", "cas", "ann"]))
-    assert [counts.get(user, 0) for user in ("ann", "ben", "cas")] == [3, 1, 0]
+    usage = run(store.usage(["ann", "ben", "cas", "ann"]))
+    assert [usage.get(user, Usage()).open for user in ("ann", "ben", "cas")] == [3, 1, 0]
     change(run, store, mine[0], accepted(mine[0]))
-    assert run(store.open_counts({"ann"})).get("ann", 0) == 2
-    assert run(store.open_counts([])) == {}
+    assert open_of(run, store, "ann") == 2
+    assert run(store.usage([])) == {}
 
 
 # forgetting
@@ -601,7 +604,7 @@ def test_a_closed_store_says_so(run: Run, store: Store) -> None:
         lambda: store.mark([Mark("i1", 0, 1)]),
         lambda: store.unmarked(1),
         lambda: store.of_user("ann", None, "", 1),
-        lambda: store.open_counts(["ann"]),
+        lambda: store.usage(["ann"]),
         lambda: store.purge(0, 1),
     ):
         with pytest.raises(StoreUnavailable, match="the store is closed"):
@@ -628,7 +631,7 @@ def test_everything_is_there_after_opening_again(run: Run, kept: Place) -> None:
     assert [one.invitation.iid for one in run(store.unmarked(10))] == ["grave", "claimed"]
     assert run(store.next_due()) == NOW + 1_000 + LEASE
     assert iids_of(run, store, "ben", 0) == ["claimed", "open", "over"]
-    assert run(store.open_counts(["ann"])).get("ann", 0) == 2
+    assert open_of(run, store, "ann") == 2
     change(run, store, open_, accepted(open_, "cas"))
     assert run(store.purge(NOW * 2, 10)) == 2
 

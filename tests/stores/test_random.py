@@ -19,20 +19,22 @@ from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from ringline.protocol.messages import OnInvitation
+from ringline.protocol.messages import Invite, OnInvitation
 from ringline_broker.engine.model import Invitation
-from ringline_broker.engine.step import Ask, Command, Deadline, NobodyOnline, step
+from ringline_broker.engine.step import Ask, Busy, Command, Deadline, NobodyOnline, step
 from ringline_broker.service.ports import Change, Mark, Store
 from ringline_broker.stores import group_record, record
 from ringline_broker.stores.memory import MemoryStore
 from ringline_broker.stores.sqlite import SqliteStore
 from ringline_broker.testing import ManualClock
+from tests.stores.block_rules import BlockRules
 from tests.stores.child import AT_ONCE
 from tests.stores.group_rules import GIDS, USERS, GroupRules, straight, users
 from tests.stores.kinds import WITHIN_S, Held, Run, turn
 from tests.stores.made import NOW, first, rung
 from tests.stores.processes import child, line_of, rest_of
 from tests.stores.story import batches
+from tests.stores.usage import added_up
 from tests.unit.engine.play import accept, cancel, invite, modify, reject
 
 IIDS = ("i1", "i2", "I2", "ß", "\N{FULLWIDTH TILDE}", "\U0001f514")
@@ -63,7 +65,9 @@ def commands(draw: st.DrawFn, iid: str, base: Invitation | None) -> Command:
         case "cancel" | "modify" as op if base is not None and sensible:
             return Ask(base.inviter, draw(_requests(op, iid)))
         case op:
-            return Ask(draw(users), draw(_requests(op, iid)))
+            request = draw(_requests(op, iid))
+            refusing = draw(st.sets(st.sampled_from(request.to), max_size=2)) if isinstance(request, Invite) else ()
+            return Ask(draw(users), request, tuple(Busy(user, "mask", b"8 bytes!") for user in sorted(refusing)))
 
 
 def _requests(op: str, iid: str) -> st.SearchStrategy[OnInvitation]:
@@ -88,7 +92,7 @@ def _requests(op: str, iid: str) -> st.SearchStrategy[OnInvitation]:
             return DATA.map(lambda data: modify(data, iid=iid))
 
 
-class Histories(GroupRules):
+class Histories(GroupRules, BlockRules):
     """The same calls on both stores; what can be seen of them must be the same after each."""
 
     def __init__(self) -> None:
@@ -131,7 +135,7 @@ class Histories(GroupRules):
                 continue
             if base is None or base.is_tombstone:
                 made = made._replace(gid=data.draw(st.sampled_from(("", *GIDS)), "gid"))
-            batch.append(Change(made, base.n if base else 0))
+            batch.append(Change(made, base.n, base.size) if base else Change(made, 0))
             expected.append(base is (known[-1] if known else None))
             if expected[-1]:
                 history.setdefault(iid, []).append(made)
@@ -316,13 +320,18 @@ class Histories(GroupRules):
 
     async def seen_of(self, store: Store) -> dict[object, object]:
         seen: dict[object, object] = {"now": store.now(), "load": await store.load(IIDS), "due": await store.next_due()}
-        counts = await store.open_counts(USERS)
+        seen["usage"] = await store.usage(USERS)
         for user in USERS:
-            seen["count", user] = counts.get(user, 0)
             seen["all", user] = await store.of_user(user, 0, "", 100)
             seen["open", user] = await store.of_user(user, None, "", 100)
             seen["page", user] = await store.of_user(user, self.model.now() - 1_000, "i1", 2)
-        return seen | await self.groups_seen_of(store)
+        return seen | await self.groups_seen_of(store) | await self.blocks_seen_of(store)
+
+    @invariant()
+    def usage_adds_up(self) -> None:
+        groups = [versions[-1] for versions in self.group_versions.values()]
+        expected = added_up([versions[-1] for versions in self.versions.values()], groups)
+        assert self.run(self.store.usage(USERS)) == expected
 
     @invariant()
     def the_file_is_consistent(self) -> None:
@@ -347,9 +356,9 @@ class Rows(NamedTuple):
 
 def rows(db: sqlite3.Connection) -> Rows:
     return Rows(
-        db.execute("SELECT iid, inviter, n, ended, gid, body FROM invitation").fetchall(),
+        db.execute("SELECT iid, inviter, n, ended, gid, size, body FROM invitation").fetchall(),
         db.execute("SELECT user, iid FROM party").fetchall(),
-        db.execute("SELECT gid, n, dismissed, body FROM grp").fetchall(),
+        db.execute("SELECT gid, n, dismissed, maker, body FROM grp").fetchall(),
         db.execute("SELECT gid, user, standing, body FROM person").fetchall(),
         db.execute("PRAGMA integrity_check").fetchone()[0],
     )
@@ -362,14 +371,14 @@ def consistent(found: Rows) -> None:
     for iid, *columns, body in found.invitations:
         invitation = record.decode(body)
         assert iid == invitation.iid
-        assert columns == [invitation.inviter, invitation.n, invitation.ended, invitation.gid]
+        assert columns == [invitation.inviter, invitation.n, invitation.ended, invitation.gid, invitation.size]
         if not invitation.is_tombstone:
             expected |= {(user, iid) for user in invitation.parties}
     assert len(found.parties) == len(expected)
     assert set(found.parties) == expected
     groups = [(*columns, group_record.decode_group(body)) for *columns, body in found.groups]
-    assert all((gid, n, end) == (group.gid, group.n, group.dismissed) for gid, n, end, group in groups)
-    standing_groups = {gid for gid, _, end, _ in groups if end is None}
+    assert all(columns == [one.gid, one.n, one.dismissed, one.maker] for *columns, one in groups)
+    standing_groups = {one.gid for *_, one in groups if one.dismissed is None}
     for gid, user, standing, body in found.people:
         person = group_record.decode_person(body)
         assert (user, standing) == (person.user, person.standing)

@@ -448,11 +448,15 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(run: Run, path: Path, newer
         ("people", ["person_standing (gid=? AND standing=? AND user>?)"]),
         ("groups_of", ["person_member (user=? AND gid>?)", "sqlite_autoindex_grp_1 (gid=?)"]),
         ("of_group", ["invitation_of_group (gid=? AND iid>?)"]),
+        ("block", ["PRIMARY KEY (user=? AND blocked=?)", "PRIMARY KEY (user=?)"]),
+        ("blocked", ["PRIMARY KEY (user=? AND blocked>?)"]),
+        ("blocking", ["PRIMARY KEY (user=? AND blocked=?)"]),
     ],
 )
 def test_every_question_has_its_index(run: Run, sqlite: Place, call: str, indexes: list[str]) -> None:
     store = sqlite.open_sqlite()
     run(store.commit_groups([GroupChange(founded("g1"), 0, {})]))
+    assert run(store.block("ann", {"eve": "d1"}, 1))
     seen = watch(run, store)
     calls: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
         "load": lambda: store.load(["i1"]),
@@ -466,6 +470,9 @@ def test_every_question_has_its_index(run: Run, sqlite: Place, call: str, indexe
         "people": lambda: store.people("g1", Standing.MEMBER, "", 1),
         "groups_of": lambda: store.groups_of("ann", "", 1),
         "of_group": lambda: store.of_group("g1", "", 1),
+        "block": lambda: store.block("ben", {"eve": "d1"}, 1),
+        "blocked": lambda: store.blocked("ann", "", 1),
+        "blocking": lambda: store.blocking([("ann", "eve")]),
     }
     run(calls[call]())
     questions = [statement for statement in seen if statement.startswith("SELECT")]

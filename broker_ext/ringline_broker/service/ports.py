@@ -35,10 +35,31 @@ class Clock(Protocol):
 
 
 class Change(NamedTuple):
-    """A version to commit, provided that the store still has the version `expected` (0: does not have the id)."""
+    """A version to commit, provided that the store still has the version `expected` (0: does not have the id).
+
+    Attributes:
+        invitation: the new version.
+        expected: the version the store must have.
+        before: bytes that one takes, as its `Invitation.size` says; 0 for none.
+    """
 
     invitation: Invitation
     expected: int
+    before: int = 0
+
+
+class Usage(NamedTuple):
+    """What one user takes of the store.
+
+    Attributes:
+        open: open invitations the user is the inviter of.
+        bytes: what all invitations take that the user is the inviter of, over or not, as `Invitation.size` counts.
+        groups: groups the user made, those among them that were dismissed and are not forgotten yet.
+    """
+
+    open: int = 0
+    bytes: int = 0
+    groups: int = 0
 
 
 class Mark(NamedTuple):
@@ -111,7 +132,36 @@ class GroupStore(Protocol):
         ...
 
 
-class Store(GroupStore, Protocol):
+class BlockStore(Protocol):
+    """Keeps blocklists: who may not ring a user. The same rules hold as for Store."""
+
+    async def block(self, user: str, masks: Mapping[str, str], limit: int) -> bool:
+        """Add to the user's list. Who is on it already stays as they were.
+
+        Args:
+            user: whose list.
+            masks: whom to add, each with the device that will seem to reject their calls.
+            limit: how many the list may have.
+
+        Returns:
+            Whether it was done; where the list would be too long, nothing is.
+        """
+        ...
+
+    async def unblock(self, user: str, users: Collection[str]) -> None:
+        """Take users off the list; who is not on it is passed over."""
+        ...
+
+    async def blocked(self, user: str, after: str, limit: int) -> list[str]:
+        """Who is on the list, in byte order, above `after`."""
+        ...
+
+    async def blocking(self, pairs: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+        """Of these pairs, those of which the first has the second on their list, each with its mask."""
+        ...
+
+
+class Store(GroupStore, BlockStore, Protocol):
     """Keeps invitations. Compare-and-swap by version is its heart; it decides nothing else.
 
     Every method raises StoreUnavailable where the store cannot be reached or cannot write, and after `close`. Time is
@@ -157,8 +207,8 @@ class Store(GroupStore, Protocol):
         """
         ...
 
-    async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
-        """How many open invitations each user is the inviter of; users with none may be left out."""
+    async def usage(self, users: Collection[str]) -> Mapping[str, Usage]:
+        """What each user takes; users who take nothing may be left out."""
         ...
 
     async def purge(self, before_ms: int, limit: int) -> int:

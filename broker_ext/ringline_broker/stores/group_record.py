@@ -8,8 +8,12 @@ import msgpack
 from ringline_broker.engine.groups.model import Group, GroupLogEvent, Person, Standing
 from ringline_broker.service.ports import StoreUnavailable
 
-GROUP_LAYOUT: Final = 1
+GROUP_LAYOUT: Final = 2
 PERSON_LAYOUT: Final = 1
+_WITHOUT_MAKER: Final = 1
+"""The layout of a group before its maker was known: the same fields but `maker`, which the owner then stands for."""
+_OWNER: Final = Group._fields.index("owner")
+_MAKER: Final = Group._fields.index("maker")
 _EVENTS: Final = Group._fields.index("events")
 _STANDING: Final = Person._fields.index("standing")
 _BAD: Final = (ValueError, TypeError, IndexError)
@@ -27,7 +31,9 @@ def decode_group(body: bytes) -> Group:
         StoreUnavailable: they are damaged, or of a layout this version does not know.
     """
     try:
-        row = _row(body, GROUP_LAYOUT)
+        layout, row = _row(body, GROUP_LAYOUT)
+        if layout == _WITHOUT_MAKER:
+            row.insert(_MAKER, row[_OWNER])
         row[_EVENTS] = tuple([GroupLogEvent._make(event) for event in row[_EVENTS]])
         return Group._make(row)
     except _BAD as bad:
@@ -46,7 +52,7 @@ def decode_person(body: bytes) -> Person:
         StoreUnavailable: as `decode_group`.
     """
     try:
-        row = _row(body, PERSON_LAYOUT)
+        _, row = _row(body, PERSON_LAYOUT)
         row[_STANDING] = Standing(row[_STANDING])
         return Person._make(row)
     except _BAD as bad:
@@ -64,9 +70,9 @@ def _plain(value: object) -> dict[Any, Any]:
     raise TypeError(f"a record cannot hold {value!r}")
 
 
-def _row(body: bytes, known: int) -> list[Any]:
-    """What the layout number is followed by."""
+def _row(body: bytes, newest: int) -> tuple[int, list[Any]]:
+    """The layout number, and what it is followed by."""
     layout, *row = cast("tuple[Any, ...]", msgpack.unpackb(body, use_list=False))
-    if layout != known:
-        raise ValueError(f"its layout is {layout}; this version reads {known}")
-    return row
+    if layout not in range(1, newest + 1):
+        raise ValueError(f"its layout is {layout}; this version reads up to {newest}")
+    return layout, row

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from ringline_broker.engine.groups.model import Group
 from ringline_broker.engine.model import Invitation
 from ringline_broker.service.clock import SteadyTime
-from ringline_broker.service.ports import Change, Clock, Held, Mark
-from ringline_broker.stores.memory_groups import MemoryGroups
+from ringline_broker.service.ports import Change, Clock, Held, Mark, Usage
+from ringline_broker.stores.memory_blocks import MemoryBlocks
+from ringline_broker.stores.memory_groups import MemoryGroups, take_out
 
 
-class MemoryStore(MemoryGroups):
-    """Keeps invitations in dictionaries."""
+class MemoryStore(MemoryGroups, MemoryBlocks):
+    """Keeps invitations, groups and blocklists in dictionaries."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -21,6 +22,8 @@ class MemoryStore(MemoryGroups):
         self._due: dict[str, int] = {}
         self._iids_of: dict[str, set[str]] = defaultdict(set)
         self._open: dict[str, set[str]] = defaultdict(set)
+        self._bytes: dict[str, int] = {}
+        """Of each user: the bytes of all they are the inviter of."""
         self._open_in: dict[str, set[str]] = defaultdict(set)
 
     def now(self) -> int:
@@ -43,8 +46,11 @@ class MemoryStore(MemoryGroups):
         standing = self._invitations.get(iid)
         if (0 if standing is None else standing.n) != change.expected:
             return False
+        if standing is not None:
+            self._add_bytes(standing.inviter, -standing.size)
+        self._add_bytes(invitation.inviter, invitation.size)
         if standing is not None and standing.is_tombstone:
-            self._iids_of[standing.inviter].discard(iid)
+            take_out(self._iids_of, standing.inviter, iid)
         if standing is None or standing.is_tombstone:
             for user in invitation.parties:
                 self._iids_of[user].add(iid)
@@ -55,8 +61,8 @@ class MemoryStore(MemoryGroups):
             if invitation.gid:
                 self._open_in[invitation.gid].add(iid)
         else:
-            _take_out(self._open, invitation.inviter, iid)
-            _take_out(self._open_in, invitation.gid, iid)
+            take_out(self._open, invitation.inviter, iid)
+            take_out(self._open_in, invitation.gid, iid)
         if invitation.due is None:
             self._due.pop(iid, None)
         else:
@@ -107,10 +113,18 @@ class MemoryStore(MemoryGroups):
         iids = sorted(self._open_in.get(gid, ()), key=str.encode)
         return [self._invitations[iid] for iid in iids if iid.encode() > after.encode()][:limit]
 
-    async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
-        """How many open invitations each user is the inviter of."""
+    async def usage(self, users: Collection[str]) -> Mapping[str, Usage]:
+        """What each user takes."""
         self._check_open()
-        return {user: len(self._open[user]) for user in users if self._open.get(user)}
+        return {user: usage for user in users if (usage := self._usage(user)) != Usage()}
+
+    def _usage(self, user: str) -> Usage:
+        return Usage(len(self._open.get(user, ())), self._bytes.get(user, 0), len(self._gids_made.get(user, ())))
+
+    def _add_bytes(self, user: str, more: int) -> None:
+        count = self._bytes.pop(user, 0) + more
+        if count:
+            self._bytes[user] = count
 
     async def purge(self, before_ms: int, limit: int) -> int:
         """Forget what ended before, the oldest first."""
@@ -128,8 +142,9 @@ class MemoryStore(MemoryGroups):
 
     def _forget(self, invitation: Invitation) -> None:
         del self._invitations[invitation.iid], self._marks[invitation.iid]
+        self._add_bytes(invitation.inviter, -invitation.size)
         for user in invitation.parties:
-            self._iids_of[user].discard(invitation.iid)
+            take_out(self._iids_of, user, invitation.iid)
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -146,11 +161,3 @@ class MemoryStore(MemoryGroups):
 
 def _is_told(invitation: Invitation, since_ms: int | None) -> bool:
     return invitation.ended is None or (since_ms is not None and invitation.ended > since_ms)
-
-
-def _take_out(sets: dict[str, set[str]], key: str, iid: str) -> None:
-    """Take an id out of one of these sets, and leave none that is empty behind."""
-    if key in sets:
-        sets[key].discard(iid)
-        if not sets[key]:
-            del sets[key]

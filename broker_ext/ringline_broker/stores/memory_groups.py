@@ -4,19 +4,22 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from ringline_broker.engine.groups.model import Group, GroupView, Person, Standing
-from ringline_broker.service.ports import GroupChange, HeldGroup, Mark, StoreUnavailable
+from ringline_broker.service.ports import GroupChange, HeldGroup, Mark
+from ringline_broker.stores.memory_base import MemoryBase
 
 
-class MemoryGroups:
+class MemoryGroups(MemoryBase):
     """The part of MemoryStore that keeps groups."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._groups: dict[str, Group] = {}
         self._group_marks: dict[str, int] = {}
         self._people: dict[str, dict[str, Person]] = {}
         self._gids_of: dict[str, set[str]] = defaultdict(set)
         """Of each user: the groups they are a member of."""
-        self._closed = False
+        self._gids_made: dict[str, set[str]] = defaultdict(set)
+        """Of each user: the groups they made."""
 
     async def load_groups(self, wanted: Mapping[str, Collection[str]]) -> dict[str, HeldGroup]:
         """The groups that exist, each with the rows of the users named."""
@@ -34,6 +37,7 @@ class MemoryGroups:
         if (0 if standing is None else standing.n) != change.expected:
             return False
         self._groups[group.gid] = group
+        self._gids_made[group.maker].add(group.gid)
         self._group_marks.setdefault(group.gid, 0)
         rows = self._people.setdefault(group.gid, {})
         people = change.people if group.dismissed is None else dict.fromkeys(rows)
@@ -45,7 +49,7 @@ class MemoryGroups:
             if person is not None and person.standing is Standing.MEMBER:
                 self._gids_of[user].add(group.gid)
             else:
-                self._gids_of[user].discard(group.gid)
+                take_out(self._gids_of, user, group.gid)
         return True
 
     async def mark_groups(self, marks: Sequence[Mark]) -> None:
@@ -75,6 +79,7 @@ class MemoryGroups:
         return [(gid, self._groups[gid].n) for gid in gids if gid.encode() > after.encode()][:limit]
 
     def _forget_group(self, gid: str) -> None:
+        take_out(self._gids_made, self._groups[gid].maker, gid)
         del self._groups[gid], self._group_marks[gid], self._people[gid]
 
     def _held_group(self, gid: str, users: Collection[str]) -> HeldGroup:
@@ -82,6 +87,10 @@ class MemoryGroups:
         return HeldGroup(GroupView(self._groups[gid], {user: rows[user] for user in users if user in rows}),
                          self._group_marks[gid])  # fmt: skip
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
+
+def take_out(sets: dict[str, set[str]], key: str, one: str) -> None:
+    """Take an id out of one of these sets, and leave none that is empty behind."""
+    if key in sets:
+        sets[key].discard(one)
+        if not sets[key]:
+            del sets[key]

@@ -30,7 +30,7 @@ class Recent:
 
     def committed(self, changes: Sequence[Change], written: Sequence[bool]) -> None:
         """Remember what was written, and forget what was not: somebody knew better."""
-        for (invitation, expected), done in zip(changes, written, strict=True):
+        for (invitation, expected, _), done in zip(changes, written, strict=True):
             known = self._held.get(invitation.iid)
             self.forget((invitation.iid,))
             if done and (known is not None or not expected):  # else its mark is not known
@@ -56,46 +56,3 @@ class Recent:
         while len(self._held) > _MAX_ENTRIES or self._bytes > _MAX_BYTES:
             _, oldest = self._held.popitem(last=False)
             self._bytes -= oldest.invitation.size
-
-
-class OpenCounts:
-    """How many open invitations each user is the inviter of.
-
-    Args:
-        counts: as they stand.
-    """
-
-    def __init__(self, counts: dict[str, int]) -> None:
-        self._counts = counts
-
-    def of(self, users: Collection[str]) -> dict[str, int]:
-        """Of these users; who has none is left out."""
-        return {user: self._counts[user] for user in users if user in self._counts}
-
-    def committed(self, changes: Sequence[Change], written: Sequence[bool]) -> None:
-        """Count what was opened and what ended."""
-        for change, done in zip(changes, written, strict=True):
-            if done and (more := opened(change)):
-                self._add(change.invitation.inviter, more)
-
-    def _add(self, user: str, more: int) -> None:
-        count = self._counts.pop(user, 0) + more
-        if count:
-            self._counts[user] = count
-
-
-def makes(change: Change) -> bool:
-    """Whether the invitation was made by this change, in an empty place or in that of a tombstone."""
-    return bool(change.invitation.seats) and change.invitation.events[0].n > change.expected
-
-
-def opened(change: Change) -> int:
-    """How many open invitations there are more after this change."""
-    invitation = change.invitation
-    if makes(change):
-        return int(invitation.ended is None)
-    return -int(invitation.ended is not None and _ends(change) and not invitation.is_tombstone)
-
-
-def _ends(change: Change) -> bool:
-    return any(event.end is not None and event.n > change.expected for event in change.invitation.events)

@@ -14,6 +14,7 @@ _WITHOUT_GID: Final = 1
 _FIELDS: Final = len(Invitation._fields)
 _INVITER, _SEATS, _EVENTS = 1, 2, -1
 _PARTS: Final = {part.value: part for part in Part}
+_BLOCKED: Final = Part.BLOCKED.value
 
 
 def encode(invitation: Invitation) -> bytes:
@@ -42,14 +43,14 @@ def decode(body: bytes) -> Invitation:
 
 
 def parties(body: bytes) -> tuple[str, ...]:
-    """The inviter and every invitee, from an invitation's bytes.
+    """Its parties, as `Invitation.parties`, from an invitation's bytes.
 
     Raises:
         StoreUnavailable: as `decode`.
     """
     try:
         row = _row(body)
-        return (row[_INVITER], *(seat[0] for seat in row[_SEATS]))
+        return (row[_INVITER], *[user for user, part, _ in row[_SEATS] if part != _BLOCKED])
     except (ValueError, TypeError, IndexError) as bad:
         raise StoreUnavailable(f"a record cannot be read: {bad!r}") from bad
 

@@ -7,26 +7,30 @@ import contextlib
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from ringline_broker.engine.model import Invitation
 from ringline_broker.service.clock import SteadyTime
-from ringline_broker.service.ports import Change, Clock, Held, Mark, StoreUnavailable
+from ringline_broker.service.ports import Change, Clock, Held, Mark, StoreUnavailable, Usage
 from ringline_broker.stores import migrate
 from ringline_broker.stores.lock import FileLock
 from ringline_broker.stores.marks import moved
-from ringline_broker.stores.recent import OpenCounts, Recent, makes
+from ringline_broker.stores.recent import Recent
 from ringline_broker.stores.record import decode, encode, parties
+from ringline_broker.stores.sqlite_base import Kept
+from ringline_broker.stores.sqlite_blocks import SqliteBlocks
 from ringline_broker.stores.sqlite_groups import SqliteGroups
+from ringline_broker.stores.usage import UsageCounts, makes, replaces
 from ringline_broker.stores.writer import WriterThread
 
 _INSERT: Final = (
-    "INSERT INTO invitation (iid, inviter, n, mark, due, ended, gid, body) VALUES (?, ?, ?, 0, ?, ?, ?, ?) "
+    "INSERT INTO invitation (iid, inviter, n, mark, due, ended, gid, size, body) VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?) "
     "ON CONFLICT DO NOTHING"
 )
 _UPDATE: Final = (
-    "UPDATE invitation SET inviter = ?, n = ?, due = ?, ended = ?, gid = ?, body = ? WHERE iid = ? AND n = ?"
+    "UPDATE invitation SET inviter = ?, n = ?, due = ?, ended = ?, gid = ?, size = ?, body = ? WHERE iid = ? AND n = ?"
 )
+_TOMBSTONE: Final = "SELECT inviter, size FROM invitation WHERE iid = ? AND n = ?"
 _PARTY: Final = "INSERT OR IGNORE INTO party (user, iid) VALUES (?, ?)"
 _DUE: Final = "SELECT id, iid FROM invitation WHERE due <= ? ORDER BY due, iid LIMIT ?"
 _LEASE: Final = "UPDATE invitation SET due = ? WHERE id = ?"
@@ -35,10 +39,14 @@ _OF_USER: Final = (
     "AND (i.ended IS NULL OR i.ended > ?) ORDER BY p.iid LIMIT ?"
 )
 _OLD: Final = (
-    "SELECT id, ended AS at, iid, body FROM invitation WHERE ended < ? "
-    "UNION ALL SELECT id, dismissed, NULL, NULL FROM grp WHERE dismissed < ? ORDER BY at LIMIT ?"
+    "SELECT id, ended AS at, inviter AS user, size, iid, body FROM invitation WHERE ended < ? "
+    "UNION ALL SELECT id, dismissed, maker, NULL, NULL, NULL FROM grp WHERE dismissed < ? ORDER BY at LIMIT ?"
 )
-_OPEN: Final = "SELECT inviter, count(*) FROM invitation WHERE ended IS NULL GROUP BY inviter"
+_USAGE: Final = (
+    "SELECT inviter, sum(ended IS NULL), sum(size), 0 FROM invitation GROUP BY inviter "
+    "UNION ALL SELECT maker, 0, 0, count(*) FROM grp GROUP BY maker"
+)
+_BLOCKERS: Final = "SELECT DISTINCT user FROM blocklist"
 _FOREVER: Final = 2**62
 _CACHE_KIB: Final = 65_536
 """Pages kept in memory, as far as there are so many; a busy server's index pages fit."""
@@ -46,8 +54,8 @@ _CHECKPOINT_PAGES: Final = 4_000
 """How long the write-ahead log grows before it is folded into the file; a page written often is folded once."""
 
 
-class SqliteStore(SqliteGroups):
-    """Keeps invitations and groups in a sqlite file.
+class SqliteStore(SqliteGroups, SqliteBlocks):
+    """Keeps invitations, groups and blocklists in a sqlite file.
 
     Args:
         path: the file; its folder is made where missing. A file beside it, with `.lock` added, is held while open.
@@ -66,13 +74,12 @@ class SqliteStore(SqliteGroups):
             raise StoreUnavailable(f"cannot make {path.parent}: {failed.strerror}") from failed
         self._lock = FileLock(path)
         try:
-            db, newest, counts = _open(path, durability)
+            db, newest, kept = _open(path, durability)
         except BaseException:
             self._lock.release()
             raise
-        super().__init__(WriterThread(db), SteadyTime(clock, newest))
+        super().__init__(WriterThread(db), SteadyTime(clock, newest), kept)
         self._recent = Recent()
-        self._open = OpenCounts(counts)
 
     async def load(self, iids: Collection[str]) -> dict[str, Held]:
         """The invitations that exist, by id."""
@@ -95,21 +102,25 @@ class SqliteStore(SqliteGroups):
         """Write new versions where the expected one stands."""
         now = self.now()
 
-        def write(db: sqlite3.Connection) -> list[bool]:
+        def write(db: sqlite3.Connection) -> _Written:
             db.execute("UPDATE clock SET ms = ?", (now,))
-            written = [_write(db, change) for change in changes]
+            left: list[tuple[str, int]] = []
+            written = [_write(db, change, left) for change in changes]
             made = [change.invitation for change, done in zip(changes, written, strict=True) if done and makes(change)]
             db.executemany(_PARTY, [(user, one.iid) for one in made for user in one.parties])
-            return written
+            return _Written(written, left)
+
+        def note(result: _Written) -> None:
+            self._recent.committed(changes, result.done)
+            self._usage.committed(changes, result.done)
+            for user, size in result.left:
+                self._usage.add(user, size=-size)
 
         try:
-            written = await self._thread.run(self._with_marks(write))
+            return (await self._thread.run(self._with_marks(write), note)).done
         except BaseException:  # cancelled, it may have been written all the same
             self._recent.forget([change.invitation.iid for change in changes])
             raise
-        self._recent.committed(changes, written)
-        self._open.committed(changes, written)
-        return written
 
     async def claim_due(self, lease_ms: int, limit: int) -> list[str]:
         """Claim what is due."""
@@ -146,34 +157,41 @@ class SqliteStore(SqliteGroups):
         rows = await self._thread.run(lambda db: db.execute(_OF_USER, values).fetchall())
         return [decode(body) for (body,) in rows]
 
-    async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
-        """How many open invitations each user is the inviter of."""
+    async def usage(self, users: Collection[str]) -> Mapping[str, Usage]:
+        """What each user takes."""
         self._check_open()
-        return self._open.of(users)
+        return self._usage.of(users)
 
     async def purge(self, before_ms: int, limit: int) -> int:
         """Forget what ended before."""
 
-        def forget(db: sqlite3.Connection) -> tuple[list[str], int]:
+        def forget(db: sqlite3.Connection) -> _Purged:
+            gone = _Purged([], [])
             old: list[tuple[int]] = []
-            groups: list[tuple[int]] = []
-            iids: list[str] = []
             told: list[tuple[str, str]] = []
-            for row, _, iid, body in db.execute(_OLD, (before_ms, before_ms, limit)):
+            groups: list[tuple[int]] = []
+            for row, _, user, size, iid, body in db.execute(_OLD, (before_ms, before_ms, limit)):
                 if iid is None:
                     groups.append((row,))
+                    gone.groups.append(user)
                 else:
                     old.append((row,))
-                    iids.append(iid)
-                    told.extend((user, iid) for user in parties(body))
+                    gone.invitations.append((iid, user, size))
+                    told.extend((party, iid) for party in parties(body))
             db.executemany("DELETE FROM invitation WHERE id = ?", old)
             db.executemany("DELETE FROM party WHERE user = ? AND iid = ?", told)
             db.executemany("DELETE FROM grp WHERE id = ?", groups)  # its people went when it was dismissed
-            return iids, len(groups)
+            return gone
 
-        gone, groups = await self._thread.run(forget)
-        self._recent.forget(gone)
-        return len(gone) + groups
+        def note(gone: _Purged) -> None:
+            self._recent.forget([iid for iid, _, _ in gone.invitations])
+            for _, inviter, size in gone.invitations:
+                self._usage.add(inviter, size=-size)
+            for maker in gone.groups:
+                self._usage.add(maker, groups=-1)
+
+        gone = await self._thread.run(forget, note)
+        return len(gone.invitations) + len(gone.groups)
 
     async def close(self) -> None:
         """Write the last marks and let go of the file."""
@@ -189,8 +207,22 @@ class SqliteStore(SqliteGroups):
         return Held(invitation, moved(row[1], self._marks.of(invitation.iid)))
 
 
-def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int, dict[str, int]]:
-    """A connection, with the schema up to date; the time of the newest commit; how many each user has open."""
+class _Written(NamedTuple):
+    """Of each change whether it was written; and of each tombstone that was replaced, whose it was and its size."""
+
+    done: list[bool]
+    left: list[tuple[str, int]]
+
+
+class _Purged(NamedTuple):
+    """Of each invitation its id, inviter and size; of each group its maker."""
+
+    invitations: list[tuple[str, str, int]]
+    groups: list[str]
+
+
+def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int, Kept]:
+    """A connection, with the schema up to date; the time of the newest commit; what is kept in memory too."""
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as failed:
@@ -204,19 +236,24 @@ def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int, dict[st
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         migrate.apply(db)
         (newest,) = db.execute("SELECT ms FROM clock").fetchone()
-        counts: dict[str, int] = dict(db.execute(_OPEN))
+        kept = Kept(UsageCounts(), {user for (user,) in db.execute(_BLOCKERS)})
+        for row in db.execute(_USAGE):
+            kept.usage.add(*row)
     except BaseException as failed:
         db.close()
         if isinstance(failed, sqlite3.Error):
             raise StoreUnavailable(f"cannot open {path}: {failed}") from failed
         raise
-    return db, newest, counts
+    return db, newest, kept
 
 
-def _write(db: sqlite3.Connection, change: Change) -> bool:
+def _write(db: sqlite3.Connection, change: Change, left: list[tuple[str, int]]) -> bool:
+    """Whether it was written. What it takes the place of, where that is a tombstone, is added to `left`."""
     i = change.invitation
-    if change.expected:
-        done = db.execute(_UPDATE, (i.inviter, i.n, i.due, i.ended, i.gid, encode(i), i.iid, change.expected))
-    else:
-        done = db.execute(_INSERT, (i.iid, i.inviter, i.n, i.due, i.ended, i.gid, encode(i)))
+    if not change.expected:
+        done = db.execute(_INSERT, (i.iid, i.inviter, i.n, i.due, i.ended, i.gid, i.size, encode(i)))
+        return done.rowcount == 1
+    if replaces(change):
+        left.extend(db.execute(_TOMBSTONE, (i.iid, change.expected)))
+    done = db.execute(_UPDATE, (i.inviter, i.n, i.due, i.ended, i.gid, i.size, encode(i), i.iid, change.expected))
     return done.rowcount == 1

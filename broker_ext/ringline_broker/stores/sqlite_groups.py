@@ -1,22 +1,21 @@
 """The groups of the sqlite store: one row a group, and beside it one row a person."""
 
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from ringline_broker.engine.groups.model import Group, GroupView, Person, Standing
 from ringline_broker.engine.model import Invitation
-from ringline_broker.service.clock import SteadyTime
-from ringline_broker.service.ports import GroupChange, HeldGroup, Mark, StoreUnavailable
+from ringline_broker.service.ports import GroupChange, HeldGroup, Mark
 from ringline_broker.stores.group_record import decode_group, decode_person, encode_group, encode_person
-from ringline_broker.stores.marks import LateMarks, moved
+from ringline_broker.stores.marks import moved
 from ringline_broker.stores.record import decode
-from ringline_broker.stores.writer import WriterThread
+from ringline_broker.stores.sqlite_base import SqliteBase
 
-_INSERT: Final = "INSERT INTO grp (gid, n, mark, dismissed, body) VALUES (?, ?, 0, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT: Final = (
+    "INSERT INTO grp (gid, n, mark, dismissed, maker, body) VALUES (?, ?, 0, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
 _UPDATE: Final = "UPDATE grp SET n = ?, dismissed = ?, body = ? WHERE gid = ? AND n = ?"
-_MARK: Final = "UPDATE grp SET mark = ? WHERE gid = ? AND mark = ?"
-_MARK_INVITATION: Final = "UPDATE invitation SET mark = ? WHERE iid = ? AND mark = ?"
 _PUT: Final = (
     "INSERT INTO person (gid, user, standing, body) VALUES (?, ?, ?, ?) "
     "ON CONFLICT DO UPDATE SET standing = excluded.standing, body = excluded.body"
@@ -34,27 +33,10 @@ _GROUPS_OF: Final = (
 _OF_GROUP: Final = (
     "SELECT body FROM invitation WHERE gid = ? AND gid != '' AND iid > ? AND ended IS NULL ORDER BY iid LIMIT ?"
 )
-T = TypeVar("T")
 
 
-class SqliteGroups:
-    """The part of SqliteStore that keeps groups, with what both parts need.
-
-    Args:
-        thread: has the connection.
-        time: what time it is.
-    """
-
-    def __init__(self, thread: WriterThread, time: SteadyTime) -> None:
-        self._thread = thread
-        self._time = time
-        self._marks = LateMarks(_MARK_INVITATION)
-        self._group_marks = LateMarks(_MARK)
-        self._closed = False
-
-    def now(self) -> int:
-        """Store time, epoch milliseconds."""
-        return self._time.now()
+class SqliteGroups(SqliteBase):
+    """The part of SqliteStore that keeps groups."""
 
     async def load_groups(self, wanted: Mapping[str, Collection[str]]) -> dict[str, HeldGroup]:
         """The groups that exist, each with the rows of the users named."""
@@ -81,7 +63,12 @@ class SqliteGroups:
             db.execute("UPDATE clock SET ms = ?", (now,))
             return [_write(db, row) for row in rows]
 
-        return await self._thread.run(self._with_marks(write))
+        def count(written: list[bool]) -> None:
+            for row, done in zip(rows, written, strict=True):
+                if done and not row.expected:
+                    self._usage.add(row.group.maker, groups=1)
+
+        return await self._thread.run(self._with_marks(write), count)
 
     async def mark_groups(self, marks: Sequence[Mark]) -> None:
         """Remember marks; they are written with the next commit."""
@@ -111,14 +98,6 @@ class SqliteGroups:
         rows = await self._thread.run(lambda db: db.execute(_OF_GROUP, (gid, after, limit)).fetchall())
         return [decode(body) for (body,) in rows]
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
-
-    def _with_marks(self, work: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
-        """The same work, after the marks that wait, of invitations and of groups."""
-        return self._marks.before(self._group_marks.before(work))
-
 
 class _Rows(NamedTuple):
     """A change as its rows."""
@@ -142,7 +121,7 @@ def _write(db: sqlite3.Connection, rows: _Rows) -> bool:
     if rows.expected:
         done = db.execute(_UPDATE, (group.n, group.dismissed, rows.body, group.gid, rows.expected))
     else:
-        done = db.execute(_INSERT, (group.gid, group.n, group.dismissed, rows.body))
+        done = db.execute(_INSERT, (group.gid, group.n, group.dismissed, group.maker, rows.body))
     if done.rowcount != 1:
         return False
     if group.dismissed is not None:

@@ -19,6 +19,7 @@ T = TypeVar("T")
 class _Job:
     work: Callable[[sqlite3.Connection], Any]
     done: "asyncio.Future[Any]"
+    after: Callable[[Any], None] | None
     result: Any = None
     failed: Exception | None = None
 
@@ -36,15 +37,19 @@ class WriterThread:
         self._thread = threading.Thread(target=self._main, args=(db,), name="ringline-sqlite", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[sqlite3.Connection], T], after: Callable[[T], None] | None = None) -> T:
         """Have work done, and return when its transaction is on disk. Cancelled, it may be done all the same.
+
+        Args:
+            work: what is done to the connection.
+            after: told of the result on the caller's loop, before the caller, and also where the caller was cancelled.
 
         Raises:
             StoreUnavailable: the transaction failed and was rolled back, or the thread was stopped.
         """
         if self._stopped:
             raise StoreUnavailable("the store is closed")
-        job = _Job(work, asyncio.get_running_loop().create_future())
+        job = _Job(work, asyncio.get_running_loop().create_future(), after)
         self._jobs.put(job)
         result: T = await job.done
         return result
@@ -94,6 +99,8 @@ def _transact(db: sqlite3.Connection, batch: list[_Job]) -> None:
 
 def _tell(jobs: list[_Job]) -> None:
     for job in jobs:
+        if job.after is not None and job.failed is None:
+            job.after(job.result)
         if job.done.done():  # whoever waited was cancelled
             continue
         if job.failed is None:

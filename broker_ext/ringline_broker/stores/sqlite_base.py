@@ -1,0 +1,57 @@
+"""What every part of the sqlite store needs: its thread, its time, and what it keeps in memory beside the file."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeVar
+
+from ringline_broker.service.clock import SteadyTime
+from ringline_broker.service.ports import StoreUnavailable
+from ringline_broker.stores.marks import LateMarks
+from ringline_broker.stores.usage import UsageCounts
+from ringline_broker.stores.writer import WriterThread
+
+_MARK_INVITATION: Final = "UPDATE invitation SET mark = ? WHERE iid = ? AND mark = ?"
+_MARK_GROUP: Final = "UPDATE grp SET mark = ? WHERE gid = ? AND mark = ?"
+T = TypeVar("T")
+
+
+class Kept(NamedTuple):
+    """What is in the file and in memory too, since one process owns the file.
+
+    Attributes:
+        usage: what each user takes.
+        blockers: the users who have a blocklist.
+    """
+
+    usage: UsageCounts
+    blockers: set[str]
+
+
+class SqliteBase:
+    """The parts of SqliteStore have this in common.
+
+    Args:
+        thread: has the connection.
+        time: what time it is.
+        kept: as it is in the file.
+    """
+
+    def __init__(self, thread: WriterThread, time: SteadyTime, kept: Kept) -> None:
+        self._thread = thread
+        self._time = time
+        self._usage, self._blockers = kept
+        self._marks = LateMarks(_MARK_INVITATION)
+        self._group_marks = LateMarks(_MARK_GROUP)
+        self._closed = False
+
+    def now(self) -> int:
+        """Store time, epoch milliseconds."""
+        return self._time.now()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+
+    def _with_marks(self, work: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
+        """The same work, after the marks that wait, of invitations and of groups."""
+        return self._marks.before(self._group_marks.before(work))
