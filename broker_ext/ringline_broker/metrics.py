@@ -11,6 +11,7 @@ class Counters:
         requests: requests read.
         unreadable: requests with no id and device to answer to.
         refused: refusals answered.
+        too_fast: requests beyond what their user may make a second.
         repeats: requests that an earlier copy of themselves had already brought about.
         turns: batches of requests worked through.
         commits: versions written.
@@ -25,6 +26,7 @@ class Counters:
     requests: int = 0
     unreadable: int = 0
     refused: int = 0
+    too_fast: int = 0
     repeats: int = 0
     turns: int = 0
     commits: int = 0

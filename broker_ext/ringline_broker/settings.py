@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+_AT_LEAST_ONE = (
+    "max_invitees", "max_record_bytes", "max_open", "max_user_bytes", "request_burst", "quiet_limit_s", "retention_s",
+    "lease_s",
+)  # fmt: skip
+_AT_LEAST_NONE = ("request_rate", "max_blocked", "max_groups", "max_work", "max_public", "max_meeting", "max_live")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -12,10 +18,14 @@ class Settings:
         max_invitees: invitees an invitation may have, at most 300.
         max_record_bytes: bytes one invitation may take.
         max_open: open invitations one user may be the inviter of.
+        max_user_bytes: bytes that all invitations of one inviter may take, those that ended and are remembered too.
+        request_rate: requests a second that one user may make for long; 0 for no limit.
+        request_burst: requests that one user may make at once, after a while with fewer.
+        max_blocked: users that one user may have on their blocklist.
         quiet_limit_s: seconds after which an invitation without a deadline ends as expired.
         retention_s: seconds for which an ended invitation is remembered.
         lease_s: seconds for which a claimed deadline belongs to whoever claimed it; timers sleep no longer.
-        max_groups: groups a user may be in, to make or join another.
+        max_groups: groups a user may be in, to make or join another; and may have made, to make another.
         max_work, max_public, max_meeting, max_live: members a group of that preset may have; 0 for no limit.
     """
 
@@ -23,6 +33,10 @@ class Settings:
     max_invitees: int = 100
     max_record_bytes: int = 262_144
     max_open: int = 32
+    max_user_bytes: int = 16_777_216
+    request_rate: int = 20
+    request_burst: int = 200
+    max_blocked: int = 1_000
     quiet_limit_s: int = 86_400
     retention_s: int = 3_600
     lease_s: int = 5
@@ -33,15 +47,50 @@ class Settings:
     max_live: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("max_invitees", "max_record_bytes", "max_open", "quiet_limit_s", "retention_s", "lease_s"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
-        for name in ("max_groups", "max_work", "max_public", "max_meeting", "max_live"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 0:
-                raise ValueError(f"{name} must be a whole number of at least 0, not {value!r}")
+        for name in (*_AT_LEAST_ONE, *_AT_LEAST_NONE):
+            least, value = int(name in _AT_LEAST_ONE), getattr(self, name)
+            if type(value) is not int or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
         if self.max_invitees > 300:  # noqa: PLR2004 - what one message of 32 KiB can name
             raise ValueError(f"max_invitees must be at most 300, not {self.max_invitees}")
         if not self.prefix or self.prefix.strip("/") != self.prefix or set(self.prefix) & set("+#$"):
             raise ValueError(f"prefix must be a topic without wildcards, not {self.prefix!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How many connections a server that is a broker itself takes, and what it lets them try.
+
+    Attributes:
+        max_devices: connections of users who are logged in, in all.
+        max_devices_per_user: connections of one user.
+        max_devices_per_address: connections from one address that are logged in.
+        max_logins: connections that are not logged in yet, in all; beyond it whoever has said nothing the longest goes.
+        max_logins_per_address: connections from one address that are not logged in yet.
+        connect_rate: connections a second that one address may make for long.
+        connect_burst: connections that one address may make at once.
+        max_failures: wrong logins at once, from one address and for one user; then they are refused unlooked at.
+        failure_s: seconds after which one more wrong login is looked at.
+        packet_rate: MQTT packets a second that the devices of one user may send for long; then they are read slowly.
+        packet_burst: MQTT packets that the devices of one user may send at once.
+        max_waiting_bytes: bytes waiting to be sent, in all; beyond it, whoever takes them the slowest is cut off.
+    """
+
+    max_devices: int = 10_000
+    max_devices_per_user: int = 32
+    max_devices_per_address: int = 2_048
+    max_logins: int = 1_024
+    max_logins_per_address: int = 128
+    connect_rate: int = 50
+    connect_burst: int = 2_000
+    max_failures: int = 10
+    failure_s: int = 6
+    packet_rate: int = 200
+    packet_burst: int = 1_000
+    max_waiting_bytes: int = 268_435_456
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")

@@ -1,6 +1,7 @@
 """A real embedded server in this process, on a thread and event loop of its own, and devices of real clients."""
 
 import asyncio
+import random
 import socket
 import threading
 from collections.abc import Callable, Coroutine
@@ -20,6 +21,9 @@ from tests.support.recorder import Recorder
 
 T = TypeVar("T")
 BOUND_S = 10.0
+_chance = random.SystemRandom()  # not the one that every test process seeds alike
+UNHURRIED = Settings(request_rate=0)
+"""Tests ask faster than people; those on limits bring their own settings."""
 
 
 class LoopThread:
@@ -49,10 +53,12 @@ class LoopThread:
 
 
 def free_port() -> int:
-    """A port that is free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free, and not of those that the system gives to whoever connects somewhere meanwhile."""
+    while True:
+        port = _chance.randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Device:
@@ -86,6 +92,8 @@ class Ring:
     def __init__(self, store: str = "memory:", clock: Clock | None = None, config: ServerConfig | None = None) -> None:
         self.clock = clock
         self._config = replace(config or ServerConfig(), store=store)
+        if self._config.settings == Settings():
+            self._config = replace(self._config, settings=UNHURRIED)
         self._port = free_port()
         listeners = {"default": Listener(port=self._port), "ws": Listener(port=0, websocket=True)}
         if config is None or config.listeners == ServerConfig().listeners:

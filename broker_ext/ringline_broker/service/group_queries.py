@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
-from ringline.protocol.codec import pack, unpack
+from ringline.protocol.codec import pack
 from ringline.protocol.errors import BAD_PARAMETER, ProtocolError
 from ringline.protocol.group_messages import (
     MEMBER,
@@ -15,7 +15,6 @@ from ringline.protocol.group_messages import (
     OnGroup,
     SyncGroup,
 )
-from ringline.protocol.limits import MAX_CURSOR_BYTES
 from ringline.protocol.messages import Answer, Sync, event_map
 from ringline_broker.engine.groups.log import events_since, member_for, message_for, state_for
 from ringline_broker.engine.groups.model import Group, GroupView, Person, Standing
@@ -24,7 +23,7 @@ from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Refused
 from ringline_broker.service.membership import views
 from ringline_broker.service.ports import Store
-from ringline_broker.service.sync import PAGE_BYTES, Page, known_ones, read_place
+from ringline_broker.service.sync import PAGE_BYTES, Page, known_ones, read_name, read_place
 
 Query = Sync | GetGroup | ListMembers | ListApplications | SyncGroup | ListGroups
 _BATCH: Final = 128
@@ -66,7 +65,7 @@ class GroupQueries:
                 return Answer(re=request.id, n=view.group.n, group=state_for(view, user))
 
     async def _mine(self, user: str, request: ListGroups) -> Answer:
-        after = _read_name(request.next)
+        after = read_name(request.next)
         found = await self._store.groups_of(user, after, _GROUPS_AT_ONCE)
         more = len(found) == _GROUPS_AT_ONCE
         return Answer(
@@ -82,7 +81,7 @@ class GroupQueries:
     async def _people(
         self, group: Group, request: ListMembers | ListApplications, standing: Standing, role: str
     ) -> Answer:
-        now, after, size = self._store.now(), _read_name(request.next), 0
+        now, after, size = self._store.now(), read_name(request.next), 0
         listed: list[object] = []
         while found := await self._store.people(group.gid, standing, after, _BATCH):
             for person in found:
@@ -147,12 +146,3 @@ class GroupQueries:
 
 def _has_role(group: Group, person: Person, role: str) -> bool:
     return not role or role_of(GroupView(group, {person.user: person}), person.user) == role
-
-
-def _read_name(cursor: bytes) -> str:
-    if not cursor:
-        return ""
-    name = unpack(cursor, MAX_CURSOR_BYTES)
-    if not isinstance(name, str):
-        raise ProtocolError(BAD_PARAMETER, "is not a place this server gave out", "next")
-    return name

@@ -22,6 +22,7 @@ from ringline_broker.engine.step import Done, Drop, Refused
 from ringline_broker.metrics import Counters
 from ringline_broker.service.outbox import Outbox
 from ringline_broker.service.ports import Binding, GroupChange, HeldGroup, Mark, Store, StoreUnavailable
+from ringline_broker.service.quotas import Quotas
 from ringline_broker.service.replies import Replies
 from ringline_broker.settings import Settings
 
@@ -58,6 +59,13 @@ class _Plan:
         return 0 if self.held is None else self.held.mark
 
 
+class _Rooms(NamedTuple):
+    """How many more groups each user who makes or joins one may be in, and may make."""
+
+    enter: dict[str, int]
+    make: dict[str, int]
+
+
 class Groups:
     """Deals with requests that change groups.
 
@@ -68,12 +76,13 @@ class Groups:
         settings: what is allowed.
         counters: what is counted.
         replies: for answers.
+        quotas: what is too much.
         settle: settles invitations whose parties left; raises StoreUnavailable where it is not known to be done.
     """
 
     def __init__(
         self, store: Store, binding: Binding, outbox: Outbox, settings: Settings, counters: Counters,
-        replies: Replies, settle: Callable[[list[Drop]], Awaitable[None]],
+        replies: Replies, quotas: Quotas, settle: Callable[[list[Drop]], Awaitable[None]],
     ) -> None:  # fmt: skip
         self._store = store
         self._binding = binding
@@ -89,6 +98,7 @@ class Groups:
         )
         self._counters = counters
         self._replies = replies
+        self._quotas = quotas
         self._settle_drops = settle
         self._is_behind = False
 
@@ -129,8 +139,8 @@ class Groups:
         wanted = {gid: {user for task in todo for user in users_of(task.user, task.request)}
                   for gid, todo in tasks.items()}  # fmt: skip
         held = await self._store.load_groups(wanted)
-        room = await self._room(tasks)
-        plans = {gid: self._fold(held.get(gid), todo, room) for gid, todo in tasks.items()}
+        rooms = await self._rooms(tasks)
+        plans = {gid: self._fold(held.get(gid), todo, rooms) for gid, todo in tasks.items()}
         changes = [
             GroupChange(plan.view.group, plan.version, plan.people)
             for plan in plans.values()
@@ -146,16 +156,16 @@ class Groups:
         again = {gid: plan.later for gid, plan in plans.items() if plan.later}
         return again | {gid: tasks[gid] for gid in lost}
 
-    async def _room(self, tasks: dict[str, list[GroupTask]]) -> dict[str, int]:
-        """How many more groups each user who makes or joins one may be in."""
-        users = {
-            task.user for todo in tasks.values() for task in todo if isinstance(task.request, CreateGroup | JoinGroup)
-        }
+    async def _rooms(self, tasks: dict[str, list[GroupTask]]) -> _Rooms:
+        asked = [task for todo in tasks.values() for task in todo]
+        users = {task.user for task in asked if isinstance(task.request, CreateGroup | JoinGroup)}
+        makers = {task.user for task in asked if isinstance(task.request, CreateGroup)}
         # asked at once, for a store that answers all that waits in one go
         found = await asyncio.gather(*(self._store.groups_of(user, "", self._max_groups) for user in users))
-        return {user: self._max_groups - len(groups) for user, groups in zip(users, found, strict=True)}
+        enter = {user: self._max_groups - len(groups) for user, groups in zip(users, found, strict=True)}
+        return _Rooms(enter, await self._quotas.groups_to_make(makers) if makers else {})
 
-    def _fold(self, held: HeldGroup | None, todo: list[GroupTask], room: dict[str, int]) -> _Plan:
+    def _fold(self, held: HeldGroup | None, todo: list[GroupTask], rooms: _Rooms) -> _Plan:
         plan = _Plan(held, GroupView(None) if held is None else held.view)
         for at, task in enumerate(todo):
             made = group_step(plan.view, task.user, task.request, task.received_ms, self._limits)
@@ -163,17 +173,30 @@ class Groups:
                 # else events would be forgotten before they are published, and what follows from them with them
                 plan.later = todo[at:]
                 break
-            enters = isinstance(task.request, CreateGroup | JoinGroup) and made.view.is_member(task.user)
-            if enters and not plan.view.is_member(task.user):
-                if room[task.user] < 1:
-                    text = f"at most {self._max_groups} groups a user; quit one first"
-                    plan.replies.append((task, Refused(TOO_MANY_REQUESTS, text)))
-                    continue
-                room[task.user] -= 1
+            if (fault := self._no_room(plan, task, made.view, rooms)) is not None:
+                plan.replies.append((task, fault))
+                continue
             plan.view = made.view
             plan.people.update(made.changed)
             plan.replies.append((task, made.reply))
         return plan
+
+    def _no_room(self, plan: _Plan, task: GroupTask, after: GroupView, rooms: _Rooms) -> Refused | None:
+        """Why a user may not be in one more group, or may not have made one more; else it is counted."""
+        user, is_new = task.user, isinstance(task.request, CreateGroup)
+        if not isinstance(task.request, CreateGroup | JoinGroup):
+            return None
+        if not after.is_member(user) or plan.view.is_member(user):
+            return None
+        if rooms.enter[user] < 1:
+            return Refused(TOO_MANY_REQUESTS, f"at most {self._max_groups} groups a user; quit one first")
+        if is_new and rooms.make[user] < 1:
+            text = f"at most {self._max_groups} groups made by a user, dismissed ones until they are forgotten"
+            return Refused(TOO_MANY_REQUESTS, text)
+        rooms.enter[user] -= 1
+        if is_new:
+            rooms.make[user] -= 1
+        return None
 
     async def _finish(self, plans: list[_Plan]) -> None:
         """Do what follows from changes that are committed, then answer."""

@@ -107,10 +107,11 @@ class Outbox:
         letters = _Letters()
         alone: list[Invitation] = []
         for invitation, copies, expiry_ms in fresh:
-            offline = tuple([u for u in invitation.seats if told.get(self._topics.events(u)) is Reach.NOBODY])
+            offline = tuple([u for u in invitation.seats if invitation.is_invitee(u)
+                             and told.get(self._topics.events(u)) is Reach.NOBODY])  # fmt: skip
             copy = copies.for_user(invitation.inviter, offline)
             letters.add(self._topics.events(invitation.inviter), copy, expiry_ms)
-            if invitation.online_only and len(offline) == len(invitation.seats):
+            if invitation.online_only and set(invitation.pending) <= set(offline):
                 alone.append(invitation)
         for topic, letter in letters.sealed():
             self._send(topic, *letter)
@@ -176,28 +177,34 @@ class _Letters:
     """Events by topic, in order, and the longest time that any of a topic's is of use."""
 
     def __init__(self) -> None:
-        self._events: dict[str, list[bytes]] = {}
+        self._news: dict[str, list[list[bytes]]] = {}
         self._expiry: dict[str, int | None] = {}
 
-    def add(self, topic: str, packed: Iterable[bytes], expiry_ms: int | None) -> None:
-        self._events.setdefault(topic, []).extend(packed)
+    def add(self, topic: str, packed: list[bytes], expiry_ms: int | None) -> None:
+        self._news.setdefault(topic, []).append(packed)
         standing = self._expiry.setdefault(topic, expiry_ms)
         self._expiry[topic] = None if expiry_ms is None or standing is None else max(expiry_ms, standing)
 
     def sealed(self) -> Iterable[tuple[str, tuple[bytes, int | None]]]:
-        for topic, events in self._events.items():
-            for payload in _cut(events):
+        for topic, news in self._news.items():
+            for payload in _cut(news):
                 yield topic, (payload, self._expiry[topic])
 
 
-def _cut(events: list[bytes]) -> Iterable[bytes]:
+def _cut(news: list[list[bytes]]) -> Iterable[bytes]:
+    """Messages of these events. What is new of one invitation stays together, as far as one message holds it: who is
+    settled by the end of it never rings.
+    """
     some: list[bytes] = []
     size = _HEAD_BYTES
-    for event in events:
-        if some and (size + len(event) > MAX_MESSAGE_BYTES or len(some) == _MAX_PER_MESSAGE):
-            yield join_events(some)
-            some, size = [], _HEAD_BYTES
-        some.append(event)
-        size += len(event)
+    for events in news:
+        whole = sum(map(len, events))
+        for at, event in enumerate(events):
+            needed = len(event) if at or whole + _HEAD_BYTES > MAX_MESSAGE_BYTES else whole
+            if some and (size + needed > MAX_MESSAGE_BYTES or len(some) == _MAX_PER_MESSAGE):
+                yield join_events(some)
+                some, size = [], _HEAD_BYTES
+            some.append(event)
+            size += len(event)
     if some:
         yield join_events(some)

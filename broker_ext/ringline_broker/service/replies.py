@@ -53,7 +53,7 @@ class Replies:
         log.debug("refused user %s: %s: %s", user, code.name, refused.text)
         refusal = Refusal(
             code=code.code, name=code.name, text=refused.text, field=refused.field, state=refused.state,
-            who=refused.who,
+            who=refused.who, wait=refused.wait_ms,
         )  # fmt: skip
         self.answer(user, device, Answer(re=re, err=refusal))
 

@@ -4,28 +4,27 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
-from ringline.protocol.errors import TOO_MANY_REQUESTS, ProtocolError
+from ringline.protocol.blocklist_messages import OnBlocklist
+from ringline.protocol.errors import ProtocolError
 from ringline.protocol.group_messages import OnGroup
 from ringline.protocol.messages import (
     Answer,
+    Cancel,
     Invite,
     OnInvitation,
     RequestRefused,
     Sync,
     decode_request,
+    header_of,
 )
 from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
-from ringline_broker.engine.groups.model import GroupView
-from ringline_broker.engine.groups.rights import invite_fault, members_among
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import (
     Ask,
-    Command,
     Deadline,
     Drop,
     Limits,
@@ -36,28 +35,23 @@ from ringline_broker.engine.step import (
     step,
 )
 from ringline_broker.metrics import Counters
+from ringline_broker.service.blocklist import answer_blocklist
 from ringline_broker.service.group_queries import GroupQueries, Query
 from ringline_broker.service.groups import Groups, GroupTask
-from ringline_broker.service.membership import is_member, views
+from ringline_broker.service.membership import is_member
+from ringline_broker.service.newcomers import admit
 from ringline_broker.service.outbox import News, Outbox
 from ringline_broker.service.ports import Binding, Change, Clock, Held, Incoming, Mark, Store, StoreUnavailable
+from ringline_broker.service.quotas import UNKNOWN_WAIT, Quotas, Room
 from ringline_broker.service.replies import Replies
 from ringline_broker.service.sync import answer_sync
+from ringline_broker.service.tasks import Task, makers
 from ringline_broker.service.timers import Timers
 from ringline_broker.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _RECOVER_AT_ONCE = 256
-
-
-class _Task(NamedTuple):
-    """A command of this turn, with the request it came from, if one."""
-
-    command: Command
-    received_ms: int
-    request: OnInvitation | None = None
-    fault: Refused | None = None
 
 
 @dataclass(slots=True)
@@ -67,11 +61,15 @@ class _Plan:
     held: Held | None
     mark: int
     invitation: Invitation | None
-    replies: list[tuple[_Task, Reply]] = field(default_factory=list)
+    replies: list[tuple[Task, Reply]] = field(default_factory=list)
 
     @property
     def version(self) -> int:
         return 0 if self.held is None else self.held.invitation.n
+
+    @property
+    def size(self) -> int:
+        return 0 if self.held is None else self.held.invitation.size
 
 
 class Service:
@@ -94,8 +92,9 @@ class Service:
         self._outbox = Outbox(binding, Topics(self._settings.prefix), self.counters)
         self._timers = Timers(store, clock, self._settings, self._fire)
         self._replies = Replies(self._outbox, self.counters)
+        self._quotas = Quotas(store, self._settings)
         self._groups = Groups(
-            store, binding, self._outbox, self._settings, self.counters, self._replies, self._settle_drops
+            store, binding, self._outbox, self._settings, self.counters, self._replies, self._quotas, self._settle_drops
         )
         self._queries = GroupQueries(store)
         self._incoming: list[Incoming] = []
@@ -189,28 +188,31 @@ class Service:
     async def _turn(self, incoming: list[Incoming], commands: list[Deadline | NobodyOnline]) -> None:
         self.counters.turns += 1
         now = self._store.now()
-        tasks: dict[str, list[_Task]] = defaultdict(list)
+        tasks: dict[str, list[Task]] = defaultdict(list)
         of_groups: dict[str, list[GroupTask]] = defaultdict(list)
-        queries: list[tuple[Incoming, Query]] = []
+        queries: list[tuple[Incoming, Query | OnBlocklist]] = []
         for one in incoming:
             request = self._read(one)
-            if isinstance(request, Query):
+            if isinstance(request, Query | OnBlocklist):
                 queries.append((one, request))
             elif isinstance(request, OnInvitation):
-                tasks[request.iid].append(_Task(Ask(one.user, request), one.received_ms, request))
+                tasks[request.iid].append(Task(Ask(one.user, request), one.received_ms, request))
             elif isinstance(request, OnGroup):
                 of_groups[request.gid].append(GroupTask(one.user, request, one.received_ms))
         # after the requests: an answer that was read before the deadline is not late because it waited for its turn
         for command in commands:
-            tasks[command.iid].append(_Task(command, now))
+            tasks[command.iid].append(Task(command, now))
         if of_groups:
             await self._groups.decide(of_groups)
         await self._decide(tasks)
-        for one, request in queries:
-            await self._query(one.user, request)
+        if queries:  # all at once, for a store that does in one go what waits
+            await asyncio.gather(*(self._query(one.user, request) for one, request in queries))
 
     def _read(self, incoming: Incoming) -> Request | None:
         self.counters.requests += 1
+        if (too_fast := self._quotas.too_fast(incoming.user, incoming.received_ms)) is not None:
+            self._turn_away(incoming, too_fast)
+            return None
         try:
             return decode_request(incoming.payload)
         except RequestRefused as refused:
@@ -222,7 +224,13 @@ class Service:
             self._replies.refuse(incoming.user, device, re, Refused(refused.code, refused.text, refused.field))
             return None
 
-    async def _decide(self, tasks: dict[str, list[_Task]]) -> None:
+    def _turn_away(self, incoming: Incoming, too_fast: Refused) -> None:
+        """Say that it is too much, as far as can be told to whom."""
+        self.counters.too_fast += 1
+        if (reply_to := header_of(incoming.payload)) is not None:
+            self._replies.refuse(incoming.user, *reply_to, too_fast)
+
+    async def _decide(self, tasks: dict[str, list[Task]]) -> None:
         """Fold, commit, publish; what another process was faster with is folded again."""
         while tasks:
             try:
@@ -238,21 +246,21 @@ class Service:
             StoreUnavailable: it is not known to be done.
         """
         now = self._store.now()
-        tasks: dict[str, list[_Task]] = defaultdict(list)
+        tasks: dict[str, list[Task]] = defaultdict(list)
         for drop in drops:
-            tasks[drop.iid].append(_Task(drop, now))
+            tasks[drop.iid].append(Task(drop, now))
         while tasks:
             tasks = await self._attempt(tasks)
 
-    async def _attempt(self, tasks: dict[str, list[_Task]]) -> dict[str, list[_Task]]:
+    async def _attempt(self, tasks: dict[str, list[Task]]) -> dict[str, list[Task]]:
         held = await self._store.load(tasks)
         # now, and not later: what is on its way becomes a mark that this load does not show
         marks = {iid: max(one.mark, self._handed.get(iid, 0)) for iid, one in held.items()}
-        tasks = await self._admit(tasks, held)
-        room = await self._room(tasks, held)
+        tasks = await admit(self._store, tasks, held)
+        room = await self._rooms(tasks, held)
         plans = {iid: self._fold(held.get(iid), marks.get(iid, 0), todo, room) for iid, todo in tasks.items()}
         changes = [
-            Change(plan.invitation, plan.version)
+            Change(plan.invitation, plan.version, plan.size)
             for plan in plans.values()
             if plan.invitation is not None and plan.invitation.n != plan.version
         ]
@@ -262,45 +270,17 @@ class Service:
             lost = {change.invitation.iid for change, done in zip(changes, written, strict=True) if not done}
             self.counters.commits += len(changes) - len(lost)
             self.counters.conflicts += len(lost)
-        self._publish([plan for iid, plan in plans.items() if iid not in lost])
+        done = [plan for iid, plan in plans.items() if iid not in lost]
+        await self._say_when(done)
+        self._publish(done)
         return {iid: tasks[iid] for iid in lost}
 
-    async def _admit(self, tasks: dict[str, list[_Task]], held: dict[str, Held]) -> dict[str, list[_Task]]:
-        """Turn away new invitations in a group that it does not allow; with `partial`, who is no member is left out."""
-        wanted: dict[str, set[str]] = defaultdict(set)
-        for iid, todo in tasks.items():
-            for user, invite in _new_in_group(todo, held.get(iid)):
-                wanted[invite.gid].update((user, *invite.to))
-        if not wanted:
-            return tasks
-        seen = await views(self._store, wanted)
-        return {iid: [self._admitted(task, held.get(iid), seen) for task in todo] for iid, todo in tasks.items()}
+    async def _rooms(self, tasks: dict[str, list[Task]], held: dict[str, Held]) -> dict[str, Room]:
+        """How much more each user of this turn's new invitations may take."""
+        users = makers(tasks, held)
+        return await self._quotas.rooms(users) if users else {}
 
-    @staticmethod
-    def _admitted(task: _Task, held: Held | None, seen: dict[str, GroupView]) -> _Task:
-        for user, invite in _new_in_group([task], held):
-            view = seen[invite.gid]
-            to = members_among(view, invite.to) if invite.partial else invite.to
-            fault = invite_fault(view, user, to, task.received_ms)
-            invite = replace(invite, to=to)  # noqa: PLW2901 - the same, for who is a member
-            return task._replace(command=Ask(user, invite), request=invite, fault=fault)
-        return task
-
-    async def _room(self, tasks: dict[str, list[_Task]], held: dict[str, Held]) -> dict[str, int]:
-        """How many more open invitations each user of this turn's new ones may have."""
-        users = {
-            task.command.user
-            for iid, todo in tasks.items()
-            if iid not in held or held[iid].invitation.is_tombstone
-            for task in todo
-            if isinstance(task.command, Ask) and isinstance(task.request, Invite)
-        }
-        if not users:
-            return {}
-        counts = await self._store.open_counts(users)
-        return {user: self._settings.max_open - counts.get(user, 0) for user in users}
-
-    def _fold(self, held: Held | None, mark: int, todo: list[_Task], room: dict[str, int]) -> _Plan:
+    def _fold(self, held: Held | None, mark: int, todo: list[Task], room: dict[str, Room]) -> _Plan:
         plan = _Plan(held, mark, None if held is None else held.invitation)
         for task in todo:
             made = self._step(plan.invitation, task, room)
@@ -310,19 +290,27 @@ class Service:
             plan.replies.append((task, made.reply))
         return plan
 
-    def _step(self, invitation: Invitation | None, task: _Task, room: dict[str, int]) -> Step:
+    def _step(self, invitation: Invitation | None, task: Task, room: dict[str, Room]) -> Step:
         command, request = task.command, task.request
         if task.fault is not None:
             return Step(invitation, task.fault)
         made = step(invitation, command, task.received_ms, self._limits)
-        is_new = made.invitation is not invitation and made.invitation is not None and made.invitation.end is None
-        if not is_new or not isinstance(command, Ask) or not isinstance(request, Invite):
+        if made.invitation is None or made.invitation is invitation or not isinstance(command, Ask):
             return made
-        if room.get(command.user, 0) < 1:
-            text = f"at most {self._settings.max_open} open invitations a user; end one first"
-            return Step(invitation, Refused(TOO_MANY_REQUESTS, text))
-        room[command.user] -= 1
+        if not isinstance(request, Invite | Cancel) or not (invitation is None or invitation.is_tombstone):
+            return made
+        if (refused := self._quotas.no_room(room[command.user], made.invitation)) is not None:
+            return Step(invitation, refused)
+        room[command.user] = room[command.user].less(made.invitation)
         return made
+
+    async def _say_when(self, plans: list[_Plan]) -> None:
+        """Find out when there will be room for what was refused for want of it."""
+        for plan in plans:
+            for at, (task, reply) in enumerate(plan.replies):
+                if isinstance(reply, Refused) and reply.wait_ms == UNKNOWN_WAIT and isinstance(task.command, Ask):
+                    wait_ms = await self._quotas.wait_for_room(task.command.user, self._store.now())
+                    plan.replies[at] = (task, replace(reply, wait_ms=wait_ms))
 
     def _publish(self, plans: list[_Plan]) -> None:
         news = [
@@ -358,12 +346,14 @@ class Service:
                 if self._handed.get(one.invitation.iid) == one.invitation.n:
                     del self._handed[one.invitation.iid]
 
-    async def _query(self, user: str, request: Query) -> None:
+    async def _query(self, user: str, request: Query | OnBlocklist) -> None:
         answer: Answer | Refused
         try:
             if isinstance(request, Sync):
                 self.counters.syncs += 1
                 answer = await answer_sync(self._store, user, request)
+            elif isinstance(request, OnBlocklist):
+                answer = await answer_blocklist(self._store, user, request, self._settings.max_blocked)
             else:
                 answer = await self._queries.answer(user, request)
         except ProtocolError as bad:
@@ -377,17 +367,9 @@ class Service:
             else:
                 self._replies.answer(user, request.dev, answer)
 
-    def _apologise(self, tasks: dict[str, list[_Task]], failed: StoreUnavailable) -> None:
+    def _apologise(self, tasks: dict[str, list[Task]], failed: StoreUnavailable) -> None:
         log.error("%s", failed)
         for todo in tasks.values():
             for task in todo:
                 if task.request is not None and isinstance(task.command, Ask):
                     self._replies.unavailable(task.command.user, task.request)
-
-
-def _new_in_group(todo: list[_Task], held: Held | None) -> Iterator[tuple[str, Invite]]:
-    """The requests among these that would make an invitation in a group, each with its user."""
-    if held is None or held.invitation.is_tombstone:
-        for task in todo:
-            if isinstance(task.command, Ask) and isinstance(task.request, Invite) and task.request.gid:
-                yield task.command.user, task.request

@@ -176,6 +176,20 @@ class Page:
         )
 
 
+def read_name(cursor: bytes) -> str:
+    """Where a page of names starts, likewise.
+
+    Raises:
+        ProtocolError: it is none of ours.
+    """
+    if not cursor:
+        return ""
+    name = unpack(cursor, MAX_CURSOR_BYTES)
+    if not isinstance(name, str):
+        raise ProtocolError(BAD_PARAMETER, "is not a place this server gave out", "next")
+    return name
+
+
 def read_place(cursor: bytes) -> Place:
     """Where a page starts, from the `next` of the one before.
 

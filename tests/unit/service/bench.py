@@ -139,6 +139,14 @@ class FaultyStore(MemoryStore):
         self._check("of_group")
         return await super().of_group(gid, after, limit)
 
+    async def block(self, user: str, masks: Mapping[str, str], limit: int) -> bool:
+        self._check("block")
+        return await super().block(user, masks, limit)
+
+    async def blocking(self, pairs: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+        self._check("blocking")
+        return await super().blocking(pairs)
+
     async def close(self) -> None:
         self.closed = True
         await super().close()
@@ -204,7 +212,7 @@ class Bench:
         self.clock = ManualClock()
         self.store = FaultyStore(self.clock)
         self.broker = Broker()
-        self.settings = Settings(**settings)
+        self.settings = Settings(**{"request_rate": 0, **settings})  # tests ask faster than people
         self.service = Service(self.store, self.broker, self.clock, self.settings)
         self.settled = 0
 

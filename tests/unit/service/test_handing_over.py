@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from ringline.protocol.blocklist_messages import Block
+from ringline.protocol.group_messages import CreateGroup, JoinGroup
 from ringline.protocol.limits import MAX_MESSAGE_BYTES
-from ringline.protocol.messages import Invited
+from ringline.protocol.messages import Invited, decode_events
 from ringline_broker.service.ports import Reach
-from tests.unit.engine.play import IID, accept, cancel, invite, reject
+from tests.unit.engine.play import IID, accept, cancel, invite, new_id, reject
 from tests.unit.service.bench import TOPICS, Bench, let_run, run
 
 
@@ -204,6 +206,29 @@ def test_as_much_goes_into_one_message_as_fits() -> None:
             sizes = [len(payload) for topic, payload, _ in bench.broker.messages if topic == TOPICS.events("bob")]
             assert len(bench.broker.heard("bob")) == 900
             assert all(size > MAX_MESSAGE_BYTES - 200 for size in sizes[:-1])
+
+    run(main)
+
+
+@pytest.mark.parametrize("size", range(7_300, 7_700, 20))
+def test_what_a_turn_makes_of_one_invitation_stays_together(size: int) -> None:
+    """Else somebody who is settled at once would hear the first half, and ring for a moment."""
+
+    async def main() -> None:
+        async with Bench() as bench:
+            await bench.ask("ann", CreateGroup(id=new_id(), dev="d1", gid="g", preset="meeting"))
+            await bench.ask("bob", JoinGroup(id=new_id(), dev="d1", gid="g"))
+            await bench.ask("bob", Block(id=new_id(), dev="d1", users=("ann",)))
+            before = len(bench.broker.messages)
+            data = [8_192, 8_192, 8_192, size]
+            await bench.ask("ann", *[invite("bob", iid=f"i{n}", gid="g", data=bytes(d)) for n, d in enumerate(data)])
+            messages = [
+                [event["ev"] for event in decode_events(payload) if isinstance(event, dict)]
+                for topic, payload, _ in bench.broker.messages[before:]
+                if topic == TOPICS.group_events("g")
+            ]
+            assert sorted(ev for message in messages for ev in message) == ["invited"] * 4 + ["rejected"] * 4
+            assert [message[-1] for message in messages] == ["rejected"] * len(messages)
 
     run(main)
 
