@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ringline.blocklist import Blocklist
     from ringline.client import FIRST, NONE, SignalingClient
     from ringline.data import Undecodable
     from ringline.errors import SignalingError
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 __all__ = [
     "FIRST",
     "NONE",
+    "Blocklist",
     "GroupListener",
     "Groups",
     "RequestHandle",
@@ -36,6 +38,7 @@ __all__ = [
 _WHERE = {
     "FIRST": "ringline.client",
     "NONE": "ringline.client",
+    "Blocklist": "ringline.blocklist",
     "GroupListener": "ringline.group_listener",
     "Groups": "ringline.groups",
     "RequestHandle": "ringline.handles",

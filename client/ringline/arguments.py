@@ -52,6 +52,14 @@ def checked_users(what: str, users: object) -> tuple[str, ...]:
     return checked
 
 
+def checked_some_users(what: str, users: object) -> tuple[str, ...]:
+    """User ids, each once, and at least one."""
+    checked = checked_users(what, users)
+    if not checked:
+        raise ValueError(f"{what} must name at least one user")
+    return checked
+
+
 def checked_names(what: str, names: object, limit: int) -> tuple[str, ...]:
     """Keys, each once."""
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):

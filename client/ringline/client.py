@@ -15,10 +15,12 @@ from ringline.arguments import (
     checked_id,
     checked_int,
     checked_prefix,
+    checked_some_users,
     checked_str,
     checked_text,
     checked_users,
 )
+from ringline.blocklist import Blocklist
 from ringline.connection import Address, Network
 from ringline.core.callbacks import Callback
 from ringline.core.core import Core, Counts
@@ -27,7 +29,7 @@ from ringline.errors import SignalingError
 from ringline.events import Disconnected, InvitationState
 from ringline.group_events import GroupNews
 from ringline.group_listener import GroupListener
-from ringline.groups import Groups, new_id
+from ringline.groups import Groups, new_id, new_request_id
 from ringline.handles import RequestHandle
 from ringline.listener import SignalingListener
 from ringline.protocol.errors import CLOSED
@@ -38,7 +40,6 @@ from ringline.protocol.limits import (
     MAX_REQUEST_BYTES,
     MAX_TEXT_BYTES,
     MAX_TIMEOUT_S,
-    REQUEST_ID_BYTES,
 )
 from ringline.protocol.messages import (
     DEFAULT_TIMEOUT_S,
@@ -74,12 +75,15 @@ class SignalingClient:
             restart are then known as this device's.
         listener: heard from the start; more can be added.
         group_listener: likewise, of groups; may be the same object.
-        tls: for mqtts and wss, a TLS context; the system's authorities where left out.
+        tls: for mqtts and wss, a TLS context; the system's authorities where left out. To log in with a certificate:
+            `tls = ssl.create_default_context(cafile="authority.pem")`, then `tls.load_cert_chain("device.pem")`,
+            where `user` is whom the certificate names.
         prefix: what the server's topics start with.
         since: what `client.since` was when an earlier run ended; what ended meanwhile is then heard as missed.
 
     Attributes:
         groups: requests about groups.
+        blocklist: requests about whom this user does not let ring.
 
     Raises:
         ValueError: an id, the URL or the prefix is none.
@@ -106,6 +110,7 @@ class SignalingClient:
             checked_int("since", since, 0, MAX_INT)
         self._core = Core(self.user, self.device, Topics(checked_prefix(prefix)), since)
         self.groups = Groups(self.device, self._request)
+        self.blocklist = Blocklist(self.user, self.device, self._request)
         self._listeners = [] if listener is None else [listener]
         self._group_listeners = [] if group_listener is None else [group_listener]
         self._handles: dict[bytes, RequestHandle[Any]] = {}
@@ -226,9 +231,7 @@ class SignalingClient:
         Raises:
             TypeError, ValueError: an argument is of a wrong type or out of its limits.
         """
-        users = checked_users("invitees", invitees)
-        if not users:
-            raise ValueError("invitees must name at least one user")
+        users = checked_some_users("invitees", invitees)
         if self.user in users:
             raise ValueError("invitees must not name the inviter")
         checked_int("timeout", timeout, 0, MAX_TIMEOUT_S)
@@ -238,7 +241,7 @@ class SignalingClient:
             raise ValueError(f"audience must be '' or 'parties', not {audience!r}")
         iid = new_id() if invite_id is None else checked_id("invite_id", invite_id)
         request = Invite(
-            id=_request_id(), dev=self.device, iid=iid, to=users, timeout=timeout, data=pack_data(data),
+            id=new_request_id(), dev=self.device, iid=iid, to=users, timeout=timeout, data=pack_data(data),
             answers=answers, audience=audience, online_only=checked_flag("online_only", online_only),
             gid=checked_id("group_id", group_id) if group_id != "" else "", partial=checked_flag("partial", partial),
         )  # fmt: skip
@@ -264,12 +267,12 @@ class SignalingClient:
 
     def ringing(self, invite_id: str) -> RequestHandle[None]:
         """Tell the inviter that this device really alerts its user now. Sent once, never answered."""
-        return self._ask(Ringing(id=_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id)))
+        return self._ask(Ringing(id=new_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id)))
 
     def accept(self, invite_id: str, data: Value = None) -> RequestHandle[None]:
         """Accept for this user; the first device to answer decides for all of them."""
         iid = checked_id("invite_id", invite_id)
-        return self._ask(Accept(id=_request_id(), dev=self.device, iid=iid, data=pack_data(data)))
+        return self._ask(Accept(id=new_request_id(), dev=self.device, iid=iid, data=pack_data(data)))
 
     def reject(self, invite_id: str, data: Value = None, *, reason: str = "", text: str = "") -> RequestHandle[None]:
         """Reject for this user.
@@ -281,7 +284,7 @@ class SignalingClient:
             text: free text, at most 256 bytes.
         """
         request = Reject(
-            id=_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id), data=pack_data(data),
+            id=new_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id), data=pack_data(data),
             reason=checked_text("reason", reason, MAX_REASON_BYTES), text=checked_text("text", text, MAX_TEXT_BYTES),
         )  # fmt: skip
         return self._ask(request)
@@ -305,7 +308,7 @@ class SignalingClient:
             text: as in reject.
         """
         request = Cancel(
-            id=_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id), data=pack_data(data),
+            id=new_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id), data=pack_data(data),
             to=checked_users("invitees", invitees), reason=checked_text("reason", reason, MAX_REASON_BYTES),
             text=checked_text("text", text, MAX_TEXT_BYTES),
         )  # fmt: skip
@@ -314,11 +317,11 @@ class SignalingClient:
     def modify(self, invite_id: str, data: Value) -> RequestHandle[None]:
         """Replace the invitation's data, while somebody is pending."""
         iid = checked_id("invite_id", invite_id)
-        return self._ask(Modify(id=_request_id(), dev=self.device, iid=iid, data=pack_data(data)))
+        return self._ask(Modify(id=new_request_id(), dev=self.device, iid=iid, data=pack_data(data)))
 
     def get(self, invite_id: str) -> RequestHandle[InvitationState]:
         """Ask for the present state; `result` returns it."""
-        request = Get(id=_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id))
+        request = Get(id=new_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id))
         handle = RequestHandle[InvitationState](request.iid)
         self._request(request, handle)
         return handle
@@ -414,7 +417,3 @@ class SignalingClient:
                     getattr(listener, callback.method)(callback.event)
                 except Exception:
                     log.exception("%s of %r raised; going on", callback.method, listener)
-
-
-def _request_id() -> bytes:
-    return secrets.token_bytes(REQUEST_ID_BYTES)

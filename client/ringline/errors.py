@@ -14,6 +14,8 @@ class SignalingError(RinglineError):
         field: the field at fault, by its wire key.
         state: the invitation's present state, where the server told it.
         who: the users at fault, where it is some of several.
+        retry_after: seconds after which the same request may succeed, where the server said so (7008) and it was too
+            long for the client to wait by itself; None otherwise.
     """
 
     def __init__(
@@ -24,6 +26,7 @@ class SignalingError(RinglineError):
         field: str | None = None,
         state: InvitationState | None = None,
         who: tuple[str, ...] = (),
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(f"{code} {name}: {text}" if field is None else f"{code} {name}: {field} {text}")
         self.code = code
@@ -32,6 +35,7 @@ class SignalingError(RinglineError):
         self.field = field
         self.state = state
         self.who = who
+        self.retry_after = retry_after
 
     @classmethod
     def local(cls, row: ErrorCode) -> "SignalingError":

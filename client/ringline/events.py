@@ -236,3 +236,15 @@ class InvitationState(InvitationEvent):
     time_left: float | None
     outcome: str | None
     device: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlocklistPage:
+    """Some of those on this user's blocklist, by user id.
+
+    Attributes:
+        next: where the next page starts; empty where this is the last.
+    """
+
+    users: tuple[str, ...]
+    next: bytes

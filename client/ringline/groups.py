@@ -11,6 +11,7 @@ from ringline.arguments import (
     checked_id,
     checked_int,
     checked_names,
+    checked_some_users,
     checked_text,
     checked_users,
     checked_word,
@@ -112,7 +113,7 @@ class Groups:
         """
         gid = new_id() if group_id is None else checked_id("group_id", group_id)
         request = CreateGroup(
-            id=_request_id(), dev=self._device, gid=gid, preset=checked_word("preset", preset, PRESETS),
+            id=new_request_id(), dev=self._device, gid=gid, preset=checked_word("preset", preset, PRESETS),
             name=_info("name", name), introduction=_info("introduction", introduction),
             notification=_info("notification", notification), face=_info("face_url", face_url),
             custom=None if custom is None else _custom(custom),
@@ -124,7 +125,7 @@ class Groups:
     def dismiss(self, group_id: str) -> RequestHandle[None]:
         """End a group of this user's for everybody."""
         gid = checked_id("group_id", group_id)
-        return self._ask(DismissGroup(id=_request_id(), dev=self._device, gid=gid), RequestHandle(group_id=gid))
+        return self._ask(DismissGroup(id=new_request_id(), dev=self._device, gid=gid), RequestHandle(group_id=gid))
 
     def join(self, group_id: str, text: str = "") -> RequestHandle[bool]:
         """Become a member, or apply for it.
@@ -138,22 +139,22 @@ class Groups:
         """
         gid = checked_id("group_id", group_id)
         request = JoinGroup(
-            id=_request_id(), dev=self._device, gid=gid, text=checked_text("text", text, MAX_TEXT_BYTES)
+            id=new_request_id(), dev=self._device, gid=gid, text=checked_text("text", text, MAX_TEXT_BYTES)
         )
         return self._ask(request, RequestHandle(group_id=gid))
 
     def quit(self, group_id: str) -> RequestHandle[None]:
         """Stop being a member."""
         gid = checked_id("group_id", group_id)
-        return self._ask(QuitGroup(id=_request_id(), dev=self._device, gid=gid), RequestHandle(group_id=gid))
+        return self._ask(QuitGroup(id=new_request_id(), dev=self._device, gid=gid), RequestHandle(group_id=gid))
 
     # Members.
 
     def add(self, group_id: str, users: Sequence[str]) -> RequestHandle[None]:
         """Make users members, without asking them; who is one already is passed over."""
         gid = checked_id("group_id", group_id)
-        to = _some("users", users)
-        return self._ask(AddMembers(id=_request_id(), dev=self._device, gid=gid, to=to), RequestHandle(group_id=gid))
+        to = checked_some_users("users", users)
+        return self._ask(AddMembers(id=new_request_id(), dev=self._device, gid=gid, to=to), RequestHandle(group_id=gid))
 
     def remove(
         self, group_id: str, users: Sequence[str], *, reason: str = "", ban: int = 0
@@ -168,7 +169,7 @@ class Groups:
         """
         gid = checked_id("group_id", group_id)
         request = RemoveMembers(
-            id=_request_id(), dev=self._device, gid=gid, to=_some("users", users),
+            id=new_request_id(), dev=self._device, gid=gid, to=checked_some_users("users", users),
             reason=checked_text("reason", reason, MAX_REASON_BYTES), ban=checked_int("ban", ban, 0, MAX_BAN_S),
         )  # fmt: skip
         return self._ask(request, RequestHandle(group_id=gid))
@@ -177,7 +178,7 @@ class Groups:
         """Make a member an administrator (`admin`), or an administrator a `member`."""
         gid = checked_id("group_id", group_id)
         request = SetRole(
-            id=_request_id(), dev=self._device, gid=gid, user=checked_id("user", user),
+            id=new_request_id(), dev=self._device, gid=gid, user=checked_id("user", user),
             role=checked_word("role", role, ("admin", "member")),
         )  # fmt: skip
         return self._ask(request, RequestHandle(group_id=gid))
@@ -185,14 +186,14 @@ class Groups:
     def transfer(self, group_id: str, user: str) -> RequestHandle[None]:
         """Make another member the owner."""
         gid, to = checked_id("group_id", group_id), checked_id("user", user)
-        request = TransferGroup(id=_request_id(), dev=self._device, gid=gid, user=to)
+        request = TransferGroup(id=new_request_id(), dev=self._device, gid=gid, user=to)
         return self._ask(request, RequestHandle(group_id=gid))
 
     def mute(self, group_id: str, user: str, seconds: int) -> RequestHandle[None]:
         """Keep a member from inviting for some time; 0 seconds: no longer."""
         gid = checked_id("group_id", group_id)
         request = MuteMember(
-            id=_request_id(), dev=self._device, gid=gid, user=checked_id("user", user),
+            id=new_request_id(), dev=self._device, gid=gid, user=checked_id("user", user),
             seconds=checked_int("seconds", seconds, 0, MAX_BAN_S),
         )  # fmt: skip
         return self._ask(request, RequestHandle(group_id=gid))
@@ -200,7 +201,7 @@ class Groups:
     def mute_all(self, group_id: str, on: bool) -> RequestHandle[None]:  # noqa: FBT001 - the one thing it says
         """Keep all members but the owner and administrators from inviting, or no longer."""
         gid = checked_id("group_id", group_id)
-        request = MuteAll(id=_request_id(), dev=self._device, gid=gid, on=checked_flag("on", on))
+        request = MuteAll(id=new_request_id(), dev=self._device, gid=gid, on=checked_flag("on", on))
         return self._ask(request, RequestHandle(group_id=gid))
 
     # What it says of itself.
@@ -222,7 +223,7 @@ class Groups:
         """
         gid = checked_id("group_id", group_id)
         request = SetGroupInfo(
-            id=_request_id(), dev=self._device, gid=gid,
+            id=new_request_id(), dev=self._device, gid=gid,
             name=None if name is None else _info("name", name),
             introduction=None if introduction is None else _info("introduction", introduction),
             notification=None if notification is None else _info("notification", notification),
@@ -245,7 +246,7 @@ class Groups:
         """
         gid = checked_id("group_id", group_id)
         request = SetMyInfo(
-            id=_request_id(), dev=self._device, gid=gid,
+            id=new_request_id(), dev=self._device, gid=gid,
             card=None if card is None else checked_text("card", card, MAX_CARD_BYTES),
             custom=None if custom is None else _custom(custom),
         )  # fmt: skip
@@ -272,7 +273,7 @@ class Groups:
         gid = checked_id("group_id", group_id)
         fields = checked_fields("put", {} if put is None else put, MAX_ATTRIBUTES, MAX_ATTRIBUTE_BYTES)
         request = SetAttributes(
-            id=_request_id(), dev=self._device, gid=gid, put=fields or None,
+            id=new_request_id(), dev=self._device, gid=gid, put=fields or None,
             drop=checked_names("delete", delete, MAX_ATTRIBUTES), clear=checked_flag("clear", clear),
             at=None if expected is None else checked_int("expected", expected, 0, MAX_INT),
         )  # fmt: skip
@@ -284,7 +285,7 @@ class Groups:
         """Add to a counter, or take from it; one that does not exist is 0."""
         gid, name = checked_id("group_id", group_id), checked_id("key", key)
         request = Count(
-            id=_request_id(), dev=self._device, gid=gid, key=name, add=checked_int("by", by, -MAX_INT, MAX_INT)
+            id=new_request_id(), dev=self._device, gid=gid, key=name, add=checked_int("by", by, -MAX_INT, MAX_INT)
         )
         return self._ask(request, RequestHandle(group_id=gid))
 
@@ -292,7 +293,7 @@ class Groups:
         """Set a counter."""
         gid, name = checked_id("group_id", group_id), checked_id("key", key)
         request = Count(
-            id=_request_id(), dev=self._device, gid=gid, key=name, put=checked_int("value", value, -MAX_INT, MAX_INT)
+            id=new_request_id(), dev=self._device, gid=gid, key=name, put=checked_int("value", value, -MAX_INT, MAX_INT)
         )
         return self._ask(request, RequestHandle(group_id=gid))
 
@@ -301,7 +302,7 @@ class Groups:
     def info(self, group_id: str) -> RequestHandle[GroupInfo]:
         """Ask how a group stands."""
         gid = checked_id("group_id", group_id)
-        return self._ask(GetGroup(id=_request_id(), dev=self._device, gid=gid), RequestHandle(group_id=gid))
+        return self._ask(GetGroup(id=new_request_id(), dev=self._device, gid=gid), RequestHandle(group_id=gid))
 
     def members(self, group_id: str, role: str = "", next: bytes = b"") -> RequestHandle[MemberPage]:  # noqa: A002
         """Ask for members, by user id.
@@ -313,7 +314,7 @@ class Groups:
         """
         gid = checked_id("group_id", group_id)
         request = ListMembers(
-            id=_request_id(), dev=self._device, gid=gid, role=checked_word("role", role, ("", *ROLES)),
+            id=new_request_id(), dev=self._device, gid=gid, role=checked_word("role", role, ("", *ROLES)),
             next=checked_bytes("next", next, MAX_CURSOR_BYTES),
         )  # fmt: skip
         return self._ask(request, RequestHandle(group_id=gid))
@@ -322,7 +323,7 @@ class Groups:
         """Ask who applies for membership; `next` is the `next` of the page before."""
         gid = checked_id("group_id", group_id)
         cursor = checked_bytes("next", next, MAX_CURSOR_BYTES)
-        request = ListApplications(id=_request_id(), dev=self._device, gid=gid, next=cursor)
+        request = ListApplications(id=new_request_id(), dev=self._device, gid=gid, next=cursor)
         return self._ask(request, RequestHandle(group_id=gid))
 
     def accept_application(self, group_id: str, user: str, text: str = "") -> RequestHandle[None]:
@@ -336,12 +337,12 @@ class Groups:
     def mine(self, next: bytes = b"") -> RequestHandle[GroupPage]:  # noqa: A002
         """Ask for this user's groups, by id; `next` is the `next` of the page before."""
         cursor = checked_bytes("next", next, MAX_CURSOR_BYTES)
-        return self._ask(ListGroups(id=_request_id(), dev=self._device, next=cursor), RequestHandle())
+        return self._ask(ListGroups(id=new_request_id(), dev=self._device, next=cursor), RequestHandle())
 
     def _decide(self, group_id: str, user: str, text: str, *, ok: bool) -> RequestHandle[None]:
         gid = checked_id("group_id", group_id)
         request = AnswerApplication(
-            id=_request_id(), dev=self._device, gid=gid, user=checked_id("user", user), ok=ok,
+            id=new_request_id(), dev=self._device, gid=gid, user=checked_id("user", user), ok=ok,
             text=checked_text("text", text, MAX_TEXT_BYTES),
         )  # fmt: skip
         return self._ask(request, RequestHandle(group_id=gid))
@@ -358,7 +359,8 @@ def new_id() -> str:
     return made
 
 
-def _request_id() -> bytes:
+def new_request_id() -> bytes:
+    """What tells a request, and every repeat of it, from others."""
     return secrets.token_bytes(REQUEST_ID_BYTES)
 
 
@@ -368,10 +370,3 @@ def _info(what: str, value: object) -> str:
 
 def _custom(fields: object) -> dict[str, bytes]:
     return checked_fields("custom", fields, MAX_CUSTOM_KEYS, MAX_CUSTOM_BYTES)
-
-
-def _some(what: str, users: object) -> tuple[str, ...]:
-    checked = checked_users(what, users)
-    if not checked:
-        raise ValueError(f"{what} must name at least one user")
-    return checked

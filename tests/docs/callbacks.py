@@ -68,6 +68,16 @@ _MORE: Final = (
         "as above",
         "of every member; `dropped` also of whoever left",
     ),
+    (
+        "`invited` that names somebody who has the inviter on their blocklist, with the `rejected` that comes with it",
+        "`on_invitation_created`, `on_invitee_rejected` with reason `busy`",
+        "of the inviter; outside groups no device of that invitee ever hears anything of it",
+    ),
+    (
+        "in a group: the same",
+        "`on_receive_new_invitation`, then `on_invitee_rejected`; `on_invitation_missed` instead",
+        "of every other member; of who has the inviter on their blocklist",
+    ),
     ("an event that was seen before; an unknown kind of event without `end`", "none", ""),
     ("the last page of the sync after SUBACK, and of those of all groups", "`on_connected`", "that one"),
     ("the connection ends, or cannot be made", "`on_disconnected`", "that one"),

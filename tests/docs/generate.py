@@ -11,6 +11,7 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "protocol.md"
 
 SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "requests": tables.requests,
+    "blocklist-requests": tables.blocklist_requests,
     "events": tables.events,
     "answers": tables.answers,
     "rules": rules.rules,

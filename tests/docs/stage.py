@@ -1,6 +1,7 @@
 """Users with two devices each, whose cores are real, around a real extension. What each event makes is written down."""
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ringline.core.core import Core
@@ -34,15 +35,22 @@ class GroupHeard(NamedTuple):
 
 
 class Stage:
-    """Everybody is online from the start, unless said otherwise."""
+    """Everybody is online from the start, unless said otherwise.
 
-    def __init__(self, *users: str, away: tuple[str, ...] = ()) -> None:
+    Args:
+        users: who there is.
+        away: who of them is not online.
+        is_whole: the events of a message are dealt with together, as devices do; nothing is put down to one of them.
+    """
+
+    def __init__(self, *users: str, away: tuple[str, ...] = (), is_whole: bool = False) -> None:
         self.extension = Extension()
         self.heard: list[Heard] = []
         self.heard_of_groups: list[GroupHeard] = []
         self._subscribed: set[tuple[str, str, str]] = set()
         self._cores = {(user, device): Core(user, device, since=0) for user in users for device in DEVICES}
         self._away = set(away)
+        self._is_whole = is_whole
         for user in users:
             if user not in away:
                 self.come(user)
@@ -113,7 +121,7 @@ class Stage:
             self._deliver(self.extension.ask(user, payload))
 
     def _deliver(self, messages: list[Message]) -> None:
-        """Hand messages to the devices, each event of them by itself."""
+        """Hand messages to the devices, whole or each event of them by itself."""
         waiting = deque(messages)
         while waiting:
             topic, payload = waiting.popleft()
@@ -124,6 +132,14 @@ class Stage:
                     core.received(topic, payload, 0.0)
                     self._settle(user, device, None)
                 elif topic == Topics().events(user) or (user, device, topic) in self._subscribed:
-                    for raw in decode_events(payload):
-                        core.received(topic, join_events([pack(raw)]), 0.0)
-                        self._settle(user, device, decode_event(raw))
+                    for part, event in _parts(payload, is_whole=self._is_whole):
+                        core.received(topic, part, 0.0)
+                        self._settle(user, device, event)
+
+
+def _parts(payload: bytes, *, is_whole: bool) -> Iterator[tuple[bytes, Event | GroupEvent | None]]:
+    if is_whole:
+        yield payload, None
+        return
+    for raw in decode_events(payload):
+        yield join_events([pack(raw)]), decode_event(raw)

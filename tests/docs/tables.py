@@ -7,6 +7,7 @@ from typing import Any, Final
 from ringline import connection
 from ringline.core import core, held, lanes, syncing
 from ringline.protocol import limits, topics
+from ringline.protocol.blocklist_messages import BLOCKLIST_REQUESTS
 from ringline.protocol.codec import Codec, WireField
 from ringline.protocol.errors import REGISTRY, Fault
 from ringline.protocol.group_messages import GROUP_REQUESTS
@@ -15,11 +16,11 @@ from ringline.protocol.reasons import REASONS
 from ringline.protocol.shapes import Request
 from ringline_broker.bindings.amqtt.device import Bounds
 from ringline_broker.service import outbox
-from ringline_broker.settings import Settings
+from ringline_broker.settings import ConnectionLimits, Settings
 
 _REQUIRED: Final = "**required**"
 _LOWEST: Final = str(-limits.MAX_INT)
-_OF_GROUPS: Final = frozenset(request.op for request in GROUP_REQUESTS)
+_ELSEWHERE: Final = {request.op for request in BLOCKLIST_REQUESTS} | {request.op for request in GROUP_REQUESTS}
 _FAULTS: Final = {Fault.CALLER: "the request's", Fault.STATE: "the state's", Fault.SERVER: "the server's"}
 
 
@@ -39,13 +40,24 @@ def requests() -> str:
             "",
             [("op", "str, a name from below", _REQUIRED, "The operation."), *rows_of(Codec(Request))],
         ),
-        message_table("Every request but `sync`", "", rows_of(Codec(OnInvitation), without=common)),
+        message_table("Every request of these but `sync`", "", rows_of(Codec(OnInvitation), without=common)),
         *(
             message_table(f"`{op}`", doc_of(codec), rows_of(codec, without=common if op == "sync" else on_invitation))
             for op, codec in REQUESTS.items()
-            if op not in _OF_GROUPS
+            if op not in _ELSEWHERE
         ),
     ]
+    return "\n\n".join(parts)
+
+
+def blocklist_requests() -> str:
+    """Every request about the blocklist, and every field of it."""
+    codecs = [REQUESTS[request.op] for request in BLOCKLIST_REQUESTS]
+    common = keys_of(Request)
+    parts = (
+        message_table(f"`{request.op}`", doc_of(codec), rows_of(codec, without=common))
+        for request, codec in zip(BLOCKLIST_REQUESTS, codecs, strict=True)
+    )
     return "\n\n".join(parts)
 
 
@@ -128,7 +140,7 @@ def sizes() -> str:
         ("`data`", limits.MAX_DATA_BYTES, "bytes"),
         ("`why`, a reason", limits.MAX_REASON_BYTES, "bytes of UTF-8"),
         ("`text`, beside a reason", limits.MAX_TEXT_BYTES, "bytes of UTF-8"),
-        ("names in `to`, `out` or `off`", limits.MAX_INVITEES, "users"),
+        ("names in `to`, `out`, `off` or `users`", limits.MAX_INVITEES, "users"),
         ("`timeout`", limits.MAX_TIMEOUT_S, "seconds"),
         ("`known` of a sync", limits.MAX_KNOWN, "invitations"),
         ("`next` of a sync", limits.MAX_CURSOR_BYTES, "bytes"),
@@ -136,11 +148,23 @@ def sizes() -> str:
         ("arrays and maps in one another, inside one field", limits.MAX_DEPTH, "levels"),
         ("any integer that a field of ours holds", limits.MAX_INT, "2^53-1"),
     ]
-    server, bounds = Settings(), Bounds()
+    server, bounds, connections = Settings(), Bounds(), ConnectionLimits()
     own = [
+        ("requests of one user at once, after a while with fewer", server.request_burst, "7008 with `wait`"),
+        ("… and in a second, for long", server.request_rate, "7008 with `wait`"),
         ("invitees of one invitation", server.max_invitees, "7008, field `to`"),
-        ("open invitations of one inviter", server.max_open, "7008"),
+        ("open invitations of one inviter", server.max_open, "7008 with `wait`"),
         ("bytes that the record of one invitation takes", server.max_record_bytes, "8001, field `data`"),
+        ("… and all of one inviter, remembered ones too", server.max_user_bytes, "7008 with `wait`"),
+        ("users on one blocklist", server.max_blocked, "7008, field `users`"),
+        ("devices of one user, connected", connections.max_devices_per_user, "the one silent longest is disconnected"),
+        ("devices in all, connected", connections.max_devices, "CONNACK 3"),
+        ("… from one address", connections.max_devices_per_address, "CONNACK 3"),
+        ("connections from one address at once", connections.connect_burst, "closed"),
+        ("… and in a second, for long", connections.connect_rate, "closed"),
+        ("wrong logins from one address, or of one user", connections.max_failures, "CONNACK 3"),
+        ("MQTT packets of a user's devices at once", connections.packet_burst, "read more slowly"),
+        ("… and in a second, for long", connections.packet_rate, "read more slowly"),
         ("bytes of one MQTT packet from a device", bounds.packet_bytes, "disconnected"),
         ("bytes waiting for a device that does not read", bounds.waiting_bytes, "disconnected"),
         ("messages that a device has not acknowledged", bounds.unacknowledged, "disconnected"),
@@ -161,6 +185,8 @@ def times() -> str:
     rows = [
         ("first repeat of a request", f"{lanes.FIRST_RETRY_S:g} s", "client"),
         ("longest pause between repeats", f"{lanes.LONGEST_RETRY_S:g} s", "client"),
+        ("longest `wait` that is waited out, but for syncs", f"{lanes.LONGEST_RETRY_S:g} s", "client"),
+        ("shortest pause after a refusal with `wait`", f"{lanes.SHORTEST_WAIT_S:g} s", "client"),
         ("a request is given up after", give_up, "client"),
         ("wait for an event that is missing", f"{held.GAP_WAIT_S:g} s", "client"),
         ("ask about an invitation past its time left", f"after {first:g} to {last:g} s, chosen at random", "client"),
@@ -172,6 +198,7 @@ def times() -> str:
         ("`timeout`, where left out", f"{REQUESTS['invite'].fields[4].default} s", "server"),
         ("quiet limit of an invitation without a deadline", f"{server.quiet_limit_s:,} s", "server, a setting"),
         ("an ended invitation is remembered for", f"{server.retention_s:,} s", "server, a setting"),
+        ("after the wrong logins allowed at once, one every", f"{ConnectionLimits().failure_s} s", "server, a setting"),
         ("a sync looks back before `since`", f"{limits.LOOK_BACK_MS // 1000} s", "server"),
         ("the inviter's copy waits to learn who is offline", f"{outbox.REACH_WAIT_S:g} s at most", "server"),
         ("a connection has to send its CONNECT within", f"{bounds.connect_s:g} s", "server, a setting"),

@@ -10,7 +10,18 @@ import pytest
 from ringline.protocol.limits import MAX_INVITEES
 from ringline.protocol.messages import Accept, Cancel, Invite, OnInvitation, Reject
 from ringline_broker.engine.model import Invitation, Part
-from ringline_broker.engine.step import Ask, Command, Deadline, Drop, NobodyOnline, step
+from ringline_broker.engine.step import (
+    Ask,
+    Busy,
+    Command,
+    Deadline,
+    Drop,
+    NobodyOnline,
+    role_of,
+    standing_of,
+    step,
+)
+from ringline_broker.engine.table import Role, Standing
 from ringline_broker.settings import Settings
 from tests.docs.exchange import BUDGET_BYTES, call, sizes
 from tests.docs.generate import PAGE, SECTIONS, filled, names
@@ -74,7 +85,16 @@ def test_the_diagram_is_what_the_engine_does() -> None:
 
 
 def test_the_diagram_has_every_state() -> None:
-    assert {after for _, after in edges()} == {"tombstone", *Part}
+    assert {after for _, after in edges()} == {"tombstone", *Part} - {Part.BLOCKED}
+
+
+def test_who_does_not_let_the_inviter_ring_has_no_state_and_is_a_stranger() -> None:
+    assert Part.BLOCKED not in {standing.value for standing in Standing}
+    busy = (Busy("bob", "a mask", bytes(8)),)
+    made = step(None, Ask("ann", _request(Invite, to=("bob", "cat")), busy), 0).invitation
+    assert made is not None
+    assert (role_of(made, "bob"), standing_of(made, "bob")) == (Role.STRANGER, Standing.OPEN)
+    assert (role_of(made, "cat"), standing_of(made, "cat")) == (Role.INVITEE, Standing.PENDING)
 
 
 def _explored() -> Iterator[tuple[str, str]]:

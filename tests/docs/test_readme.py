@@ -16,8 +16,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from ringline_broker.cli import app
-from ringline_broker.cli.config import ServeOptions, merged
-from ringline_broker.settings import Settings
+from ringline_broker.cli.config import Serving, merged
 from tests.cli.process import Ringline
 from tests.support.running import Ring, free_port
 
@@ -73,7 +72,7 @@ def test_other_commands_are_known(line: str) -> None:
 
 def test_every_command_is_named() -> None:
     named = {line.split()[1] for line in IN_TABLES}
-    also = {"reject", "cancel", "modify", "show"}
+    also = {"reject", "cancel", "modify", "show", "unblock", "blocked"}
     groups = {info.typer_instance.info.name for info in app.registered_groups if info.typer_instance}
 
     assert named | also == {info.callback.__name__ for info in app.registered_commands if info.callback} | groups
@@ -114,9 +113,10 @@ def test_the_file_is_one_that_serve_takes(tmp_path: Path) -> None:
     file = tmp_path / "ringline.toml"
     file.write_text(blocks("toml")[0])
 
-    options, settings = merged(file, ServeOptions(), Settings(), set())
+    told = merged(file, Serving(), set())
 
-    assert (options.ws_port, options.data, settings.max_open) == (8083, tmp_path / "invitations", 8)
+    assert (told.options.ws_port, told.options.data) == (8083, tmp_path / "invitations")
+    assert told.settings.max_open == 8
 
 
 @pytest.mark.skipif(

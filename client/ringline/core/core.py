@@ -14,12 +14,12 @@ from ringline.core.held import REMEMBER_S, HeldInvitation
 from ringline.core.lanes import Lanes, lane_of
 from ringline.core.outputs import Counts, Outputs, Settled
 from ringline.core.reading import read_events
-from ringline.core.results import error_of, result_of, unreadable
+from ringline.core.results import error_of, given_up, result_of, unreadable
 from ringline.core.story import Story
 from ringline.core.syncing import Syncing
 from ringline.errors import SignalingError
 from ringline.events import Connected, InviteeRinging
-from ringline.protocol.errors import BY_NAME, CLOSED, NO_ANSWER, NOT_CONNECTED, WITHDRAWN, Fault, ProtocolError
+from ringline.protocol.errors import CLOSED, WITHDRAWN, ProtocolError
 from ringline.protocol.group_messages import OnGroup, SyncGroup
 from ringline.protocol.limits import REQUEST_ID_BYTES
 from ringline.protocol.messages import (
@@ -77,10 +77,10 @@ class Core:
         self._story = Story(user, device)
         self._crossings = Crossings(user, device)
         self._syncing = Syncing(device, since)
-        self._asking = Asking(self._held, self._is_group_syncing)
         self._out = Outputs()
         invitations = Invitations(self._known_in, self._forget_in)
         self._groups = Groups(user, device, self._topics, self._lanes, self._out, self.counts, invitations)
+        self._asking = Asking(self._held, self._groups.is_syncing)
         self._online = False
         self._is_synced = False
 
@@ -129,7 +129,7 @@ class Core:
         """The connection is gone. Requests wait for the next."""
         self._online = self._is_synced = False
         self._groups.stop(now)
-        self._drop_lane(self._syncing.current, now)
+        self._lanes.take_out(self._syncing.current, now)
         self._syncing.stop()
 
     def received(self, topic: str, payload: bytes, now: float) -> None:
@@ -148,7 +148,7 @@ class Core:
     def tick(self, now: float) -> None:
         """Time passed."""
         for waiting in self._lanes.expired(now):
-            self._fail(waiting.request, SignalingError.local(NO_ANSWER if waiting.sends else NOT_CONNECTED), now)
+            self._fail(waiting.request, given_up(waiting), now)
         self._forget(now)
         self._groups.tick(now)
         if self._online:
@@ -183,11 +183,15 @@ class Core:
     # Requests and answers.
 
     def _withdraw(self, cancel: Cancel, now: float) -> bool:
-        """Cancel an invite that was never sent: here, and at once."""
-        invite = self._lanes.unsent_invite(cancel.iid)
-        if invite is None:
+        """Cancel an invite that the server does not have: here, and at once. One that was refused more than once is
+        cancelled there too: two of its refusals may have been one that came twice.
+        """
+        waiting = self._lanes.unmade_invite(cancel.iid)
+        if waiting is None:
             return False
-        self._fail(invite, SignalingError.local(WITHDRAWN), now)
+        self._fail(waiting.request, SignalingError.local(WITHDRAWN), now)
+        if waiting.sends > 1:
+            return False
         self._out.settled.append(Settled(cancel.id))
         return True
 
@@ -217,8 +221,7 @@ class Core:
             return
         request = waiting.request
         if answer.err is not None:
-            row = BY_NAME.get(answer.err.name)
-            if row is None or row.fault is not Fault.SERVER:
+            if not self._lanes.is_repeated(waiting, answer.err, now):
                 self._fail(request, error_of(answer.err), now)
         elif isinstance(request, Sync):
             self._lanes.take_out(request.id, now)
@@ -307,6 +310,8 @@ class Core:
         for crossing in self._crossings.look(held, self._held.values(), self._lanes.invites(), live=live):
             self._give_way(crossing, now)
         self._out.callbacks += self._story.tell(held, taken, live=live)
+        freed = self._crossings.free(held, taken, self._held.values())
+        self._out.callbacks += self._story.ring_after_all(freed, now)
         held.stop_for_dropped(self.user)
         if held.outcome is not None:
             held.over_at = now
@@ -329,7 +334,7 @@ class Core:
         known = {iid: held.seen for iid, held in self._held.items() if held.is_open and self._concerns(held)}
         self._groups.begin()
         self._crossings.doubt(known)
-        self._drop_lane(self._syncing.current, now)
+        self._lanes.take_out(self._syncing.current, now)
         self._lanes.add(_SYNC_LANE, self._syncing.begin(known), now)
 
     def _ask_about_gaps(self, now: float) -> None:
@@ -397,10 +402,6 @@ class Core:
         held.outcome, held.over_at, held.check_at = "gone", now, None
         self._out.callbacks += self._story.tell_gone(held)
 
-    def _drop_lane(self, request_id: bytes | None, now: float) -> None:
-        if request_id is not None:
-            self._lanes.take_out(request_id, now)
-
     # What groups ask about invitations.
 
     def _concerns(self, held: HeldInvitation) -> bool:
@@ -413,6 +414,3 @@ class Core:
     def _forget_in(self, gid: str) -> None:
         for held in [held for held in self._held.values() if held.gid == gid and not held.has_part(self.user)]:
             del self._held[held.iid]
-
-    def _is_group_syncing(self, gid: str) -> bool:
-        return self._groups.is_syncing(gid)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ringline.core.held import HeldInvitation
-from ringline.protocol.messages import Invite
+from ringline.protocol.messages import Event, Invite
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,16 @@ class Crossings:
         for one in freed:
             one.gives_way_to, one.crossing = None, False
         return freed
+
+    def free(
+        self, held: HeldInvitation, taken: Sequence[Event], others: Iterable[HeldInvitation]
+    ) -> list[HeldInvitation]:
+        """This user's invitation came to be, and by then some had settled: they never were to ring for it. Say which
+        of theirs give way to it no more.
+        """
+        if held.invited not in taken:
+            return []
+        return self.release(held.iid, [one for one in others if one.inviter in held.parts])
 
     @staticmethod
     def _came_later(one: HeldInvitation, standing: HeldInvitation | None) -> bool:

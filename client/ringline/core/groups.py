@@ -206,8 +206,7 @@ class Groups:
         return "group sync", next(self._turns) % SYNCS_AT_ONCE
 
     def _stop_asking(self, held: HeldGroup, now: float) -> None:
-        if held.sync is not None:
-            self._lanes.take_out(held.sync, now)
+        self._lanes.take_out(held.sync, now)
 
     def _start_at(self, held: HeldGroup, request: SyncGroup, state: GroupState, now: float) -> None:
         if request.n is None and held.seen is not None:

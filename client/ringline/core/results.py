@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from ringline.core.group_callbacks import info_of, member_of
+from ringline.core.lanes import Waiting
 from ringline.data import unpack_data
 from ringline.errors import SignalingError
-from ringline.events import InvitationState
+from ringline.events import BlocklistPage, InvitationState
 from ringline.group_events import GroupMember, GroupPage, MemberPage
-from ringline.protocol.errors import BAD_PARAMETER, ProtocolError
+from ringline.protocol.blocklist_messages import ListBlocked
+from ringline.protocol.errors import BAD_PARAMETER, NO_ANSWER, NOT_CONNECTED, ProtocolError
 from ringline.protocol.group_messages import (
     MEMBER,
     CreateGroup,
@@ -41,6 +43,8 @@ def result_of(request: Request, answer: Answer) -> object:
             return MemberPage(members=tuple(_members(answer.members)), next=answer.next)
         case ListGroups():
             return GroupPage(groups=tuple(sorted(answer.groups or ())), next=answer.next)
+        case ListBlocked():
+            return BlocklistPage(users=answer.users, next=answer.next)
         case _:
             return None
 
@@ -71,7 +75,15 @@ def state_of(state: State) -> InvitationState:
 def error_of(refusal: Refusal) -> SignalingError:
     """The error that a refusal is."""
     state = None if refusal.state is None else state_of(refusal.state)
-    return SignalingError(refusal.code, refusal.name, refusal.text, refusal.field, state, refusal.who)
+    retry_after = None if refusal.wait is None else refusal.wait / 1000
+    return SignalingError(refusal.code, refusal.name, refusal.text, refusal.field, state, refusal.who, retry_after)
+
+
+def given_up(waiting: Waiting) -> SignalingError:
+    """The error that it is when a request's time is over."""
+    if waiting.refused is not None:
+        return error_of(waiting.refused)
+    return SignalingError.local(NO_ANSWER if waiting.sends else NOT_CONNECTED)
 
 
 def unreadable(fault: ProtocolError) -> SignalingError:

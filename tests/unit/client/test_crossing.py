@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from ringline.protocol.messages import Answer, Cancel, Cancelled, Ended, Invited, OnInvitation, Refusal
+from ringline.protocol.messages import Answer, Cancel, Cancelled, Ended, Invited, OnInvitation, Refusal, Rejected
 from tests.unit.client.world import Device, World
 from tests.unit.engine.play import accept, cancel, invite, new_id, reject
 
@@ -328,3 +328,16 @@ def test_a_call_back_gives_way_only_to_a_call_that_still_stands(*, is_over: bool
     world.run()  # bob hears that his call stands before his sync is answered
     assert world.server.invitation(HIGH).end == (None if is_over else "cancelled")
     assert world.server.invitation(LOW).end == ("cancelled" if is_over else None)
+
+
+def test_one_that_gives_way_does_not_ring_because_the_one_that_stands_is_rejected() -> None:
+    """Bob was rung by it, so his device takes back his own."""
+    ann = Device("ann")
+    ann.connect()
+    ann.answer(Answer(re=ann.take_sync().id))
+    asked = ann.request(invite("bob", iid=LOW))
+    ann.hear(Invited(iid=LOW, n=1, by="ann", dev="d1", re=asked, to=("bob",), ttl=30_000))
+    ann.hear(Invited(iid=HIGH, n=1, by="bob", dev="b1", to=("ann",), ttl=30_000))
+    ann.hear(Rejected(iid=LOW, n=2, p=1, by="bob", dev="b1", end="rejected"))
+    ann.hear(Cancelled(iid=HIGH, n=2, p=1, by="bob", dev="b1", out=("ann",), reason="crossing", end="cancelled"))
+    assert ann.names(HIGH) == []

@@ -23,38 +23,14 @@ from ringline.protocol.group_messages import (
     SetAttributes,
     SetGroupInfo,
 )
-from ringline.protocol.messages import Answer, Invite, Refusal, decode_request, encode_answer, event_map
-from ringline.protocol.shapes import Request
+from ringline.protocol.messages import Answer, Invite, Refusal, event_map
 from tests.unit.client.group_play import GID, connected, count, entered, member, state
+from tests.unit.client.wire import Wire
 from tests.unit.client.world import START, TOPICS, new_id
 
 
 def _get(gid: str = GID) -> GetGroup:
     return GetGroup(id=new_id(), dev="d1", gid=gid)
-
-
-class Wire(SignalingClient):
-    """A client whose server is the test."""
-
-    def __init__(self, **more: Any) -> None:
-        super().__init__("mqtt://127.0.0.1:1", user="ann", device="d1", **more)
-        self._core.subscribed(0.0)
-        [(_, sync)] = self._core.drain().messages
-        self.answer(Answer(re=decode_request(sync).id))
-        self._core.drain()
-
-    def sent(self) -> list[Request]:
-        """What it sends now."""
-        return [decode_request(payload) for _, payload in self._core.drain().messages]
-
-    def answer(self, answer: Answer) -> None:
-        self._core.received(TOPICS.answers("ann", "d1"), encode_answer(answer), 0.0)
-
-    def _flush(self) -> None:
-        """Leave it to `sent`, but settle."""
-
-    def settle(self) -> None:
-        super()._flush()
 
 
 @pytest.fixture

@@ -364,7 +364,7 @@ def test_lanes_know_nothing_of_a_request_that_is_gone() -> None:
     lanes.add("i", request, 0.0)
     assert lanes.take_out(request.id, 1.0) is request
     assert lanes.take_out(request.id, 1.0) is None
-    assert (lanes.find(request.id), lanes.unsent_invite("i"), lanes.next_at(connected=True)) == (None, None, None)
+    assert (lanes.find(request.id), lanes.unmade_invite("i"), lanes.next_at(connected=True)) == (None, None, None)
 
 
 def test_events_that_answer_come_in_their_turn() -> None:

@@ -9,6 +9,7 @@ from ringline.protocol.codec import pack
 from ringline.protocol.messages import (
     Answer,
     Event,
+    Invite,
     NowRinging,
     OnInvitation,
     Refusal,
@@ -21,7 +22,7 @@ from ringline.protocol.shapes import GroupEvent, Request
 from ringline.protocol.topics import Topics
 from ringline_broker.engine.log import events_since, message_for
 from ringline_broker.engine.model import Invitation
-from ringline_broker.engine.step import Ask, Command, Deadline, Done, Forward, Refused, Reply, Show, step
+from ringline_broker.engine.step import Ask, Busy, Command, Deadline, Done, Forward, Refused, Reply, Show, step
 from ringline_broker.service.ports import Change
 from ringline_broker.service.sync import answer_sync
 from ringline_broker.stores.memory import MemoryStore
@@ -55,11 +56,16 @@ def low(low: float, _high: float) -> float:
 
 
 class Server:
-    """What the extension does, one request at a time."""
+    """What the extension does, one request at a time.
+
+    Attributes:
+        blocked: users, each with one whom they do not let ring.
+    """
 
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.store = MemoryStore(self.clock)
+        self.blocked: set[tuple[str, str]] = set()
 
     def restart_empty(self) -> None:
         """A crash, with a store that keeps nothing."""
@@ -91,7 +97,7 @@ class Server:
         if isinstance(request, Sync):
             return self.sync(user, request), {}
         assert isinstance(request, OnInvitation)
-        reply, heard = self.do(request.iid, Ask(user, request))
+        reply, heard = self.do(request.iid, Ask(user, request, self._busy(user, request)))
         match reply:
             case Refused(code, text, field, state):
                 err = Refusal(code=code.code, name=code.name, text=text, field=field, state=state)
@@ -105,6 +111,10 @@ class Server:
                 return None, {self.invitation(request.iid).inviter: [ringing]}
             case _:
                 return None, heard
+
+    def _busy(self, user: str, request: OnInvitation) -> tuple[Busy, ...]:
+        to = request.to if isinstance(request, Invite) else ()
+        return tuple(Busy(name, "a mask", new_id()) for name in to if (name, user) in self.blocked)
 
     def sync(self, user: str, request: Sync) -> Answer:
         """One page."""
