@@ -8,12 +8,13 @@ from pathlib import Path
 
 from ringline.protocol.topics import Topics
 from ringline_broker.bindings.amqtt.binding import AmqttBinding, Listener
+from ringline_broker.bindings.amqtt.credentials import Authority
 from ringline_broker.bindings.amqtt.device import Bounds
 from ringline_broker.bindings.amqtt.users import PasswordCheck, UsersFile
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.service.ports import Clock, Store
 from ringline_broker.service.service import Service
-from ringline_broker.settings import Settings
+from ringline_broker.settings import ConnectionLimits, Settings
 from ringline_broker.stores import open_store
 
 log = logging.getLogger(__name__)
@@ -30,17 +31,24 @@ class ServerConfig:
         listeners: by name; one must be called `default`.
         store: the store's URL.
         durability: for sqlite, `full` or `normal`.
-        users: the password file, or None where any name may log in.
+        users: the password file, or None where nobody has a password.
+        authority: who vouches for devices' certificates, a PEM file; None where no device has one. Where there is
+            neither, any name may log in.
+        revoked: the authority's list of those revoked, a PEM file.
         settings: the extension's settings.
         bounds: what one connection may take of the server.
+        connections: how many connections there may be.
     """
 
     listeners: dict[str, Listener] = field(default_factory=lambda: {"default": Listener()})
     store: str = "memory:"
     durability: str = "full"
     users: Path | None = None
+    authority: Path | None = None
+    revoked: Path | None = None
     settings: Settings = field(default_factory=Settings)
     bounds: Bounds = field(default_factory=Bounds)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 class Server:
@@ -65,6 +73,7 @@ class Server:
             StoreInUse: another server has the store open; the message names it.
             StoreUnavailable: the store cannot be opened.
             BadUsersFile: the password file cannot be read.
+            BadCertificate: the authority, or its list, cannot be read.
             CannotListen: a port is in use, or a certificate cannot be read.
         """
         binding = self.make_binding()
@@ -86,8 +95,21 @@ class Server:
     def make_binding(self) -> AmqttBinding:
         """The binding of this configuration, not started; a subclass may give another."""
         config = self._config
+        certificates = None if config.authority is None else Authority(config.authority, config.revoked)
         passwords = None if config.users is None else PasswordCheck(UsersFile(config.users))
-        return AmqttBinding(config.listeners, Topics(config.settings.prefix), passwords, config.bounds)
+        topics = Topics(config.settings.prefix)
+        return AmqttBinding(
+            config.listeners, topics, passwords, certificates, bounds=config.bounds, limits=config.connections
+        )
+
+    def reload(self) -> None:
+        """Read certificates, revocations and users again. Who is connected stays, but for those who may no longer.
+
+        Raises:
+            CannotListen, BadCertificate, BadUsersFile: as `start`; what stood before stays in force.
+        """
+        if self._binding is not None:
+            self._binding.reload()
 
     async def stop(self) -> None:
         """Finish the requests that were taken, then close everything; done within seconds."""

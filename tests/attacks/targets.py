@@ -25,11 +25,16 @@ from ringline_broker.bindings.amqtt.device import Bounds
 from ringline_broker.bindings.amqtt.link import StreamLink
 from ringline_broker.bindings.amqtt.users import PasswordCheck
 from ringline_broker.service.ports import Incoming
+from ringline_broker.settings import ConnectionLimits
 from tests.attacks.raw_mqtt import BOUND_S, password_of
 from tests.support.running import LoopThread
 
 SLOW = "a password that takes long to check, and is wrong"
 TOPICS = Topics()
+
+_MANY = 1_000_000
+FREE = ConnectionLimits(_MANY, _MANY, _MANY, _MANY, _MANY, _MANY, _MANY, _MANY, 1, _MANY, _MANY, _MANY * 1_000)
+"""Limits that no attack meets; those on the limits bring their own."""
 
 Request = tuple[str, bytes]
 """A user, and what the extension was told that this user asks for."""
@@ -45,11 +50,25 @@ class Doorman(PasswordCheck):
         self.slow_is_right = False
 
     async def is_right(self, user: str, password: bytes) -> bool:
-        if password.decode() == SLOW:
+        """As aMQTT's plugin asks."""
+        return await self.check(user, password) is not None
+
+    def knows(self, user: str, password: bytes) -> bool:  # noqa: ARG002 - as PasswordCheck
+        return False
+
+    async def check(self, user: str, password: bytes) -> str | None:
+        is_right = password.decode(errors="replace") == password_of(user)
+        if password.decode(errors="replace") == SLOW:
             self.is_asked.set()
             await self._may_answer.wait()
-            return self.slow_is_right
-        return password.decode() == password_of(user)
+            is_right = self.slow_is_right
+        return "a hash" if is_right else None
+
+    def is_in_force(self, user: str, hashed: str) -> bool:  # noqa: ARG002 - likewise
+        return True
+
+    def look(self) -> None:
+        pass
 
     def answer(self) -> None:
         self._loop.call(self._may_answer.set)
@@ -99,15 +118,23 @@ class Ours:
     Args:
         bounds: for one connection.
         listeners: other than one over TCP.
+        limits: for all of them; FREE if not given.
     """
 
-    def __init__(self, bounds: Bounds | None = None, listeners: dict[str, Listener] | None = None) -> None:
+    def __init__(
+        self,
+        bounds: Bounds | None = None,
+        listeners: dict[str, Listener] | None = None,
+        limits: ConnectionLimits | None = None,
+    ) -> None:
         self.requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self.loop = LoopThread()
         self.doorman = Doorman(self.loop)
         self.settle = True
         self.unsettled: list[Callable[[], None]] = []
-        self.binding = AmqttBinding(listeners or {"default": Listener(port=0)}, TOPICS, self.doorman, bounds)
+        self.binding = AmqttBinding(
+            listeners or {"default": Listener(port=0)}, TOPICS, self.doorman, bounds=bounds, limits=limits or FREE
+        )
         self.binding.on_request = self._take
         self.loop.run(self.binding.start())
         self.port = self.binding.ports()["default"]
@@ -150,7 +177,7 @@ class Ours:
         self.loop.run(asyncio.wait_for(self._wait_for_connections(count), BOUND_S))
 
     async def _wait_for_connections(self, count: int) -> None:
-        while len(tasks := list(self.broker._devices.values())) > count:
+        while len(tasks := self.broker._tasks()) > count:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
     @property
@@ -173,7 +200,7 @@ class Stock:
 
     def __init__(self) -> None:
         self.requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
-        self.loop = LoopThread()
+        self.loop = LoopThread(asyncio.new_event_loop)
         self.doorman = Doorman(self.loop)
         self.port, self.websocket_port = self.loop.run(self._start())
 

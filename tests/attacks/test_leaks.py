@@ -8,7 +8,8 @@ from amqtt.session import Session
 
 from ringline_broker.bindings.amqtt.binding import Listener
 from ringline_broker.bindings.amqtt.device import Bounds, Device
-from ringline_broker.bindings.amqtt.link import StreamLink, WebSocketLink
+from ringline_broker.bindings.amqtt.link import StreamLink
+from ringline_broker.bindings.amqtt.websocket import WebSocketLink
 from tests.attacks.raw_mqtt import GOODBYE, Attacker, connect_packet, publish_packet, subscribe_packet
 from tests.attacks.targets import SLOW, TOPICS, Ours
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from ringline_broker.bindings.amqtt.binding import Listener
 from ringline_broker.bindings.amqtt.device import Bounds
@@ -37,7 +38,7 @@ HUGE = 60_000_000
 def _drips(attacker: Attacker, packet: bytes, every_s: float, count: int) -> bool:
     """Send so many bytes of a packet one by one; whether the connection is ended on the way."""
     for byte in packet[:count]:
-        with suppress(OSError):
+        with suppress(OSError, ConnectionClosed):
             attacker.send(bytes([byte]))
         if attacker.is_ended(every_s):
             return True

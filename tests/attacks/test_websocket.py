@@ -103,7 +103,7 @@ def test_empty_messages_do_not_hold_a_connection_for_ever() -> None:
     with ours, Attacker.websocket(port) as alice:
         assert alice.connect("alice") == 0
         with suppress(ConnectionClosed):
-            for _ in range(100):
+            for _ in range(200):
                 alice.send(b"")
         assert alice.is_ended()
         ours.wait_for_connections(0)

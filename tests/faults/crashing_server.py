@@ -128,7 +128,7 @@ class CrashingServer(Server):
 
     def __init__(self, port: int, data: Path, fuse: Fuse) -> None:
         # a short lease: a deadline that was claimed just before a kill is claimed again after it
-        super().__init__(ServerConfig({"default": Listener(port=port)}, settings=Settings(lease_s=1)))
+        super().__init__(ServerConfig({"default": Listener(port=port)}, settings=Settings(lease_s=1, request_rate=0)))
         self._data = data
         self._fuse = fuse
 
@@ -139,7 +139,7 @@ class CrashingServer(Server):
 
     def make_binding(self) -> AmqttBinding:
         made = super().make_binding()
-        binding = FusedBinding(made._listeners, made._topics, made._passwords, made._bounds)
+        binding = FusedBinding(made._listeners, made._topics)
         binding.fuse = self._fuse
         return binding
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from ringline_broker.engine.groups.model import Person, Standing
 from ringline_broker.engine.model import Invitation
 from ringline_broker.server import Server
-from ringline_broker.service.ports import Change, GroupChange, Held, HeldGroup, Mark, Store, StoreUnavailable
+from ringline_broker.service.ports import Change, GroupChange, Held, HeldGroup, Mark, Store, StoreUnavailable, Usage
 from tests.support.running import Ring
 
 
@@ -83,9 +83,25 @@ class FaultyStore:
         await self._before("of_user")
         return await self._store.of_user(user, since_ms, after, limit)
 
-    async def open_counts(self, users: Collection[str]) -> Mapping[str, int]:
-        await self._before("open_counts")
-        return await self._store.open_counts(users)
+    async def usage(self, users: Collection[str]) -> Mapping[str, Usage]:
+        await self._before("usage")
+        return await self._store.usage(users)
+
+    async def block(self, user: str, masks: Mapping[str, str], limit: int) -> bool:
+        await self._before("block")
+        return await self._store.block(user, masks, limit)
+
+    async def unblock(self, user: str, users: Collection[str]) -> None:
+        await self._before("unblock")
+        await self._store.unblock(user, users)
+
+    async def blocked(self, user: str, after: str, limit: int) -> list[str]:
+        await self._before("blocked")
+        return await self._store.blocked(user, after, limit)
+
+    async def blocking(self, pairs: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+        await self._before("blocking")
+        return await self._store.blocking(pairs)
 
     async def load_groups(self, wanted: Mapping[str, Collection[str]]) -> dict[str, HeldGroup]:
         await self._before("load_groups")

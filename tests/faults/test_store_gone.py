@@ -41,7 +41,7 @@ def pair(fleet: Fleet) -> tuple[WatchedDevice, WatchedDevice]:
     return alice, bob
 
 
-@pytest.mark.parametrize(("inviting", "accepting"), [("load", "load"), ("open_counts", "commit"), ("commit", "load")])
+@pytest.mark.parametrize(("inviting", "accepting"), [("load", "load"), ("usage", "commit"), ("commit", "load")])
 def test_a_call_goes_through_a_store_that_fails(
     ring: FaultyRing, fleet: Fleet, pair: tuple[WatchedDevice, WatchedDevice], tell: Tell, inviting: str, accepting: str
 ) -> None:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import uvloop
+
 from ringline.client import SignalingClient
 from ringline_broker.bindings.amqtt.binding import Listener
 from ringline_broker.server import Server, ServerConfig
@@ -27,10 +29,10 @@ UNHURRIED = Settings(request_rate=0)
 
 
 class LoopThread:
-    """An event loop on a thread."""
+    """An event loop on a thread; of the kind that a server runs on, unless told otherwise."""
 
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+    def __init__(self, make: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop) -> None:
+        self.loop = make()
         self._thread = threading.Thread(target=self.loop.run_forever, name="test-loop", daemon=True)
         self._thread.start()
 

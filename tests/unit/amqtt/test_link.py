@@ -11,7 +11,8 @@ import uvloop
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from ringline_broker.bindings.amqtt.link import READ_AT_ONCE, Link, StreamLink, WebSocketLink
+from ringline_broker.bindings.amqtt.link import READ_AT_ONCE, Link, Receiver, StreamLink
+from ringline_broker.bindings.amqtt.websocket import WebSocketLink
 
 BOUND_S = 10.0
 
@@ -24,7 +25,8 @@ class Near:
         link.start(self)
 
     def received(self, data: bytes) -> None:
-        self._came.put_nowait(data)
+        if data:
+            self._came.put_nowait(data)
 
     def ended(self) -> None:
         self._came.put_nowait(b"")
@@ -57,14 +59,28 @@ class Far:
 
 
 @asynccontextmanager
-async def stream() -> AsyncGenerator[tuple[Link, Far]]:
-    made: asyncio.Queue[StreamLink] = asyncio.Queue()
-
+async def accepted(wrap: Callable[[StreamLink], Link]) -> AsyncGenerator[tuple[asyncio.Queue[Link], int]]:
+    """Links of the connections that come to a port."""
+    made: asyncio.Queue[Link] = asyncio.Queue()
     buffer = memoryview(bytearray(READ_AT_ONCE))
     loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
 
-    async with await loop.create_server(lambda: StreamLink(made.put_nowait, buffer), "127.0.0.1", 0) as server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        async def accept() -> None:
+            raw, _ = await loop.sock_accept(listening)
+            _, link = await loop.connect_accepted_socket(lambda: StreamLink(buffer), raw)
+            made.put_nowait(wrap(link))
+
+        accepting = asyncio.create_task(accept())
+        yield made, listening.getsockname()[1]
+        await accepting
+
+
+@asynccontextmanager
+async def stream() -> AsyncGenerator[tuple[Link, Far]]:
+    async with accepted(lambda link: link) as (made, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         link = await made.get()
 
         async def receive() -> bytes:
@@ -79,18 +95,49 @@ async def stream() -> AsyncGenerator[tuple[Link, Far]]:
         await link.closed()
 
 
+class _Late:
+    """Takes nothing yet but the handshake, which a WebSocket needs somebody for."""
+
+    def __init__(self) -> None:
+        self.near: Near | None = None
+        self.early: list[bytes] = []
+        self.is_over = False
+
+    def received(self, data: bytes) -> None:
+        if self.near is not None:
+            self.near.received(data)
+        elif data:
+            self.early.append(data)
+
+    def ended(self) -> None:
+        self.is_over = True
+        if self.near is not None:
+            self.near.ended()
+
+
+class _Started(WebSocketLink):
+    """Is started at once, and hands over what came when it is started for good."""
+
+    def __init__(self, link: StreamLink) -> None:
+        super().__init__(link, 1_000_000)
+        self.late = _Late()
+        super().start(self.late)
+
+    def start(self, receiver: Receiver) -> None:
+        assert isinstance(receiver, Near)
+        self.late.near = receiver
+        for data in self.late.early:
+            receiver.received(data)
+        if self.late.is_over:
+            receiver.ended()
+
+
 @asynccontextmanager
 async def websocket() -> AsyncGenerator[tuple[Link, Far]]:
-    made: asyncio.Queue[WebSocketLink] = asyncio.Queue()
-
-    async def serve(connection: Any) -> None:
-        link = WebSocketLink(connection)
-        made.put_nowait(link)
-        await link.closed()
-
-    async with websockets.serve(serve, "127.0.0.1", 0, close_timeout=0.2) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        client: ClientConnection = await websockets.connect(f"ws://127.0.0.1:{port}", close_timeout=0.2)
+    async with accepted(_Started) as (made, port):
+        client: ClientConnection = await websockets.connect(
+            f"ws://127.0.0.1:{port}", close_timeout=0.2, subprotocols=[websockets.Subprotocol("mqtt")], max_size=None
+        )
         link = await made.get()
 
         async def receive() -> bytes:

@@ -8,12 +8,14 @@ from typing import Any
 
 from amqtt.errors import BrokerError
 
-from ringline.protocol.topics import Topics, id_fault
+from ringline.protocol.topics import Topics
 from ringline_broker.bindings.amqtt.broker import HardenedBroker
+from ringline_broker.bindings.amqtt.credentials import Authority, Credentials, Identity, Login
 from ringline_broker.bindings.amqtt.device import Bounds
-from ringline_broker.bindings.amqtt.listening import CannotListen, tls_context
+from ringline_broker.bindings.amqtt.listening import CannotListen, Door, tls_context
 from ringline_broker.bindings.amqtt.users import PasswordCheck
 from ringline_broker.service.ports import Incoming, Reach
+from ringline_broker.settings import ConnectionLimits
 
 log = logging.getLogger(__name__)
 
@@ -38,19 +40,17 @@ class Listener:
     certfile: Path | None = None
     keyfile: Path | None = None
 
-    def as_config(self) -> dict[str, Any]:
-        """As aMQTT wants it.
+    def as_door(self, authority: Path | None, *, only_certificates: bool) -> Door:
+        """As the broker wants it; see `tls_context` for the arguments.
 
         Raises:
-            CannotListen: the files are no certificate and its key.
+            CannotListen: the files are no certificate and its key, or no authority.
         """
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        config: dict[str, Any] = {"type": "ws" if self.websocket else "tcp", "bind": f"{host}:{self.port}"}
+        tls = None
         if self.certfile is not None:
             keyfile = self.keyfile or self.certfile
-            tls_context(self.certfile, keyfile)
-            config |= {"ssl": True, "certfile": str(self.certfile), "keyfile": str(keyfile)}
-        return config
+            tls = tls_context(self.certfile, keyfile, authority, only_certificates=only_certificates)
+        return Door(self.host, self.port, self.websocket, tls)
 
 
 class AmqttBinding:
@@ -59,8 +59,11 @@ class AmqttBinding:
     Args:
         listeners: by name; one must be called `default`.
         topics: the prefix.
-        passwords: how passwords are checked, or None where any name may log in.
+        passwords: how passwords are checked; None where there are none.
+        certificates: who vouches for devices' certificates; None where there are none. Where there is neither, any
+            name may log in.
         bounds: what one connection may take of the server.
+        limits: how many connections there may be.
     """
 
     def __init__(
@@ -68,12 +71,17 @@ class AmqttBinding:
         listeners: dict[str, Listener],
         topics: Topics,
         passwords: PasswordCheck | None = None,
+        certificates: Authority | None = None,
         bounds: Bounds | None = None,
+        limits: ConnectionLimits | None = None,
     ) -> None:
         self._listeners = listeners
         self._topics = topics
-        self._passwords = passwords
+        self._certificates = certificates
+        self._only_certificates = passwords is None
+        self._credentials = Credentials(passwords, certificates)
         self._bounds = bounds or Bounds()
+        self._limits = limits or ConnectionLimits()
         self._broker: HardenedBroker | None = None
         self.on_request: Callable[[Incoming], None] = _drop
         self.now: Callable[[], int] = int
@@ -85,24 +93,41 @@ class AmqttBinding:
         Raises:
             CannotListen: one cannot be opened.
         """
-        config = {
-            "listeners": {name: listener.as_config() for name, listener in self._listeners.items()},
+        config: dict[str, Any] = {
+            "listeners": {name: {"type": "tcp", "bind": "127.0.0.1:0"} for name in self._listeners},  # not looked at
             "plugins": {_PLUGIN: {"gate": self}},
         }
         try:
-            broker = HardenedBroker(config, self, self._bounds)
+            broker = HardenedBroker(config, self._doors(), self, self._bounds, self._limits)
             await broker.start()
         except (BrokerError, OSError, ValueError) as failed:
             raise CannotListen(str(failed.__cause__ or failed)) from failed
         self._broker = broker
+
+    def _doors(self) -> dict[str, Door]:
+        authority = None if self._certificates is None else self._certificates.path
+        return {
+            name: listener.as_door(authority, only_certificates=self._only_certificates)
+            for name, listener in self._listeners.items()
+        }
+
+    def reload(self) -> None:
+        """Read certificates, revocations and users again. Who is connected stays, unless they may no longer.
+
+        Raises:
+            CannotListen, BadCertificate, BadUsersFile: one cannot be read; all that was known before stays in force.
+        """
+        doors = self._doors()
+        self._credentials.reload()
+        if self._broker is not None:
+            self._broker.replace_doors(doors)
 
     async def stop(self) -> None:
         """Close every connection and listener; a second call does nothing."""
         broker, self._broker = self._broker, None
         if broker is not None:
             await broker.shutdown()
-        if self._passwords is not None:
-            self._passwords.close()
+        self._credentials.close()
 
     def ports(self) -> dict[str, int]:
         """The port each listener has, by its name."""
@@ -121,11 +146,21 @@ class AmqttBinding:
 
     # The gate.
 
-    async def may_enter(self, user: str, password: bytes) -> bool:
-        """Whether this user may log in with this password."""
-        if id_fault(user) is not None:
-            return False
-        return self._passwords is None or await self._passwords.is_right(user, password)
+    def knows(self, login: Login) -> bool:
+        """Whether it is known at no cost that this login is right, or none is asked for."""
+        return self._credentials.knows(login)
+
+    async def identify(self, login: Login) -> Identity | None:
+        """Who this is; None where the login is wrong."""
+        return await self._credentials.identify(login)
+
+    def look(self) -> None:
+        """Read the users again, where their file has changed."""
+        self._credentials.look()
+
+    def may_stay(self, identity: Identity) -> bool:
+        """Whether who logged in before could do so again."""
+        return self._credentials.may_stay(identity)
 
     async def may_subscribe(self, user: str, topic_filter: str) -> bool:
         """Whether the user's devices may have this topic filter: their own, and those of their groups."""

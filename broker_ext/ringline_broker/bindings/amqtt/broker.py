@@ -5,30 +5,36 @@ What it cures is in docs/decisions/0002; every cure has an attack under tests/at
 
 import asyncio
 import logging
-import ssl
+import socket
+import time
 from collections.abc import Callable, Collection
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import websockets.asyncio.server
-from amqtt.broker import Broker
-from amqtt.contexts import Action, ListenerConfig, ListenerType
+from amqtt.broker import Broker, Server
+from amqtt.contexts import Action
 from amqtt.errors import BrokerError
 from amqtt.events import BrokerEvents
 from amqtt.session import Session
 
 from ringline_broker.bindings.amqtt import mqtt311
+from ringline_broker.bindings.amqtt.admission import Admission
 from ringline_broker.bindings.amqtt.device import LOGGED_CHARS, Bounds, Device
-from ringline_broker.bindings.amqtt.link import Link, StreamLink, WebSocketLink
-from ringline_broker.bindings.amqtt.listening import listen, listen_websocket, tls_context
+from ringline_broker.bindings.amqtt.link import Link
+from ringline_broker.bindings.amqtt.listening import Door, Listening, open_sockets
 from ringline_broker.bindings.amqtt.mqtt311 import ConnectRefused, Malformed, Publish
-from ringline_broker.bindings.amqtt.plugin import Gate
+from ringline_broker.bindings.amqtt.plugin import IDENTITY, Gate, login_of
+from ringline_broker.bindings.amqtt.sparing import SparingLog
+from ringline_broker.bindings.amqtt.visit import Visit
+from ringline_broker.service.buckets import Bucket
 from ringline_broker.service.ports import StoreUnavailable
+from ringline_broker.settings import ConnectionLimits
 
 log = logging.getLogger(__name__)
 
 _SWEEP_EVERY_S = 0.5
+_LOOK_AT_ONCE = 256
+"""Devices the sweeper looks at before it lets others have their turn."""
 _GOODBYE_S = 1.0
 _CUT_OFF_S = 0.5
 
@@ -61,15 +67,24 @@ class HardenedBroker(Broker):
 
     Args:
         config: aMQTT's configuration.
+        doors: where to listen, by the names that the configuration has too.
         gate: who may log in, who may have which topic, and where requests go; the plugin has the same.
         bounds: what one connection may take of the server.
+        limits: how many connections there may be.
     """
 
-    def __init__(self, config: dict[str, Any], gate: Gate, bounds: Bounds) -> None:
+    def __init__(
+        self, config: dict[str, Any], doors: dict[str, Door], gate: Gate, bounds: Bounds, limits: ConnectionLimits
+    ) -> None:
         super().__init__(config)
+        self._doors = doors
         self._gate = gate
         self._bounds = bounds
-        self._devices: dict[Device, asyncio.Task[Any]] = {}
+        self._limits = limits
+        self._admission = Admission(limits)
+        self.log = SparingLog(log)
+        self._visits: set[Visit] = set()
+        self._devices: dict[Device, Visit] = {}
         self._audience: dict[str, dict[Device, int]] = {}
         self._taken_away = 0
         self._sweeper: asyncio.Task[None] | None = None
@@ -97,15 +112,28 @@ class HardenedBroker(Broker):
             self._sweeper.cancel()
         closing = [asyncio.create_task(server.close_instance()) for server in self._servers.values()]
         self._servers.clear()
-        for device in tuple(self._devices):
-            device.hang_up()
-        await _done([*closing, *self._devices.values()], _GOODBYE_S)
-        for device in tuple(self._devices):
-            device.cut_off()
-        await _done([*closing, *self._devices.values()], _CUT_OFF_S)
+        for visit in tuple(self._visits):
+            if visit.device is None:
+                visit.send_away()
+            else:
+                visit.device.hang_up()
+        await _done([*closing, *self._tasks()], _GOODBYE_S)
+        for visit in tuple(self._visits):
+            visit.send_away()
+        await _done([*closing, *self._tasks()], _CUT_OFF_S)
         for task in closing:
             task.cancel()
         await super().shutdown()
+
+    def _tasks(self) -> list[asyncio.Task[Any]]:
+        return [visit.task for visit in self._visits if visit.task is not None]
+
+    def replace_doors(self, doors: dict[str, Door]) -> None:
+        """Give whoever connects from now on the certificates of these; nobody who is connected notices."""
+        self._doors = doors
+        instances: dict[str, Any] = {name: server.instance for name, server in self._servers.items()}
+        for name, listening in instances.items():
+            listening.door = doors[name]
 
     def ports(self) -> dict[str, int]:
         """The port each listener has, by its name."""
@@ -129,47 +157,53 @@ class HardenedBroker(Broker):
 
     # Connections.
 
-    @staticmethod
-    def _create_ssl_context(listener: ListenerConfig) -> ssl.SSLContext:
-        return tls_context(Path(listener["certfile"]), Path(listener["keyfile"]))
+    async def _start_listeners(self) -> None:
+        for name, door in self._doors.items():
+            sockets = await open_sockets(door.host, door.port)
+            listening = Listening(sockets, door, self._bounds, self._accepted)
+            self._servers[name] = Server(name, listening)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - it is closed like one
 
-    async def _create_server_instance(
-        self,
-        listener_name: str,
-        listener_type: ListenerType,
-        address: str | None,
-        port: int,
-        ssl_context: ssl.SSLContext | None,
-    ) -> asyncio.Server | websockets.asyncio.server.Server:
-        address = address.strip("[]") if address else None  # aMQTT leaves an IPv6 address its brackets
-        if listener_type is ListenerType.WS:
-            on_websocket = partial(self.ws_connected, listener_name=listener_name)
-            return await listen_websocket(on_websocket, address, port, ssl_context, self._bounds)
-        on_stream = partial(self._stream_connected, listener_name=listener_name)
-        return await listen(on_stream, address, port, ssl_context, self._bounds)
+    def _accepted(self, listening: Listening, raw: socket.socket, peer: str) -> None:
+        """Serve a connection in a task of its own, or send it away at once."""
+        visit = Visit(raw, peer, time.monotonic())
+        if not self._admission.lets_in(visit.address, visit.began):
+            self.log.warning("connection from %s sent away: too many from there, or too many not logged in", peer)
+            raw.close()
+            return
+        self._admission.came(visit)
+        self._visits.add(visit)
+        visit.task = asyncio.create_task(self._receive(visit, listening))
+        # and not at its end: a task that is cancelled before it began never gets there
+        visit.task.add_done_callback(partial(self._left, visit))
 
-    def _stream_connected(self, link: StreamLink, listener_name: str) -> None:
-        """Serve a TCP or TLS connection, in a task of its own."""
-        device = self._new_device(link)
-        self._devices[device] = asyncio.create_task(self._serve(device, listener_name))
+    async def _receive(self, visit: Visit, listening: Listening) -> None:
+        try:
+            link = await listening.open(visit.raw)
+        except OSError as failed:
+            self.log.info("connection from %s ended in its handshake: %s", visit.peer, failed)
+            return
+        device = visit.device = self._new_device(link, visit.began)
+        self._devices[device] = visit
+        await self._serve(visit, device)
 
-    async def ws_connected(self, websocket: websockets.asyncio.server.ServerConnection, listener_name: str) -> None:
-        """Serve a WebSocket connection."""
-        device = self._new_device(WebSocketLink(websocket))
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in a task
-        self._devices[device] = task
-        await self._serve(device, listener_name)
+    def _left(self, visit: Visit, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (failed := task.exception()) is not None:
+            log.error("connection from %s failed", visit.peer, exc_info=failed)
+        self._visits.discard(visit)
+        self._admission.left(visit)
+        if visit.device is None:
+            visit.raw.close()
 
-    def _new_device(self, link: Link) -> Device:
-        return Device(self, self.plugins_manager, link, self._bounds)
+    def _new_device(self, link: Link, began: float) -> Device:
+        pace = Bucket(self._limits.packet_rate, self._limits.packet_burst, began)
+        return Device(self, self.plugins_manager, link, self._bounds, pace, began)
 
-    async def _serve(self, device: Device, listener_name: str) -> None:
+    async def _serve(self, visit: Visit, device: Device) -> None:
         link = device.link
         try:
-            await self._converse(device, listener_name)
+            await self._converse(visit, device)
         except Malformed as broken:
-            log.warning("connection from %s closed: %s", link.peer, str(broken))  # a log may keep what it is given
+            self.log.warning("connection from %s closed: %s", link.peer, str(broken))  # a log may keep what it is given
         except Exception:
             log.exception("connection from %s failed", link.peer)
         finally:
@@ -177,12 +211,12 @@ class HardenedBroker(Broker):
             await link.closed()  # bounded by the sweeper, which cuts off who is not gone in time
             del self._devices[device]
 
-    async def _converse(self, device: Device, listener_name: str) -> None:
+    async def _converse(self, visit: Visit, device: Device) -> None:
         try:
             connect = await device.read_connect()
-            session = None if connect is None else await self._admit(device, connect, listener_name)
+            session = None if connect is None else await self._admit(visit, device, connect)
         except ConnectRefused as refused:
-            log.warning("connection from %s refused: %s", device.link.peer, str(refused))
+            self.log.warning("connection from %s refused: %s", device.link.peer, str(refused))
             device.link.write(refused.connack)
             return
         if session is None:
@@ -192,7 +226,7 @@ class HardenedBroker(Broker):
         finally:
             await self._forget(device, session)
 
-    async def _admit(self, device: Device, connect: mqtt311.Connect, listener_name: str) -> Session | None:
+    async def _admit(self, visit: Visit, device: Device, connect: mqtt311.Connect) -> Session | None:
         """Authenticate first; only then anything of the broker's changes."""
         if connect.has_will:
             text = "it has a will, which Ringline does not offer"
@@ -203,22 +237,45 @@ class HardenedBroker(Broker):
         session.keep_alive = connect.keep_alive_s
         session.clean_session = True
         session.remote_address = device.link.peer
-        if connect.username is None or not await self._authenticate(session, self.listeners_config[listener_name]):
+        session.ssl_object = device.link.tls
+        if not await self._is_who_it_says(visit, session):
             text = f"wrong user name or password for user {(connect.username or '')[:LOGGED_CHARS]!r}"
             raise ConnectRefused(text, mqtt311.connack(mqtt311.BAD_CREDENTIALS))
         if device.is_closed:  # its time was over meanwhile; it must not take over from one that lives
             return None
-        session.password = None
+        if (fault := self._admission.fault(visit)) is not None:
+            raise ConnectRefused(fault, mqtt311.connack(mqtt311.UNAVAILABLE))
+        user = session.username or ""
+        session.password = session.ssl_object = None
         # a client id belongs to its user, so nobody can take another's connection with it; no user id has a slash
-        session.client_id = f"{connect.username}/{connect.client_id or id(device)}"
+        session.client_id = f"{user}/{connect.client_id or id(device)}"
         await self._take_over(session.client_id)
         session.transitions.connect()
         self._sessions[session.client_id] = (session, device)
-        device.admit(session, connect.username, connect.keep_alive_s, self._gate.request_topic(connect.username))
+        pace = self._admission.pace_of(user, time.monotonic())
+        device.admit(session, user, connect.keep_alive_s, self._gate.request_topic(user), pace)
+        self._admission.logged_in(visit)
         await self.plugins_manager.fire_event(
             BrokerEvents.CLIENT_CONNECTED, client_id=session.client_id, client_session=session
         )
         return session
+
+    async def _is_who_it_says(self, visit: Visit, session: Session) -> bool:
+        """Have the plugins look at the login; not at every one of somebody who guesses."""
+        listener = self.listeners_config["default"]
+        if self._gate.knows(login_of(session)):
+            return await self._authenticate(session, listener)
+        user = session.username or ""
+        async with self._admission.turn(visit.address):
+            if not self._admission.may_try(visit.address, user, time.monotonic()):
+                text = f"too many wrong logins from there, or for user {user[:LOGGED_CHARS]!r}; try again later"
+                raise ConnectRefused(text, mqtt311.connack(mqtt311.UNAVAILABLE))
+            is_right = await self._authenticate(session, listener)
+            if is_right:
+                self._admission.succeeded(visit.address, user)
+            else:
+                self._admission.failed(visit.address, user, time.monotonic())
+            return is_right
 
     async def _take_over(self, client_id: str) -> None:
         """A second connection of the same user with the same client id ends the first (section 3.1.4)."""
@@ -240,19 +297,40 @@ class HardenedBroker(Broker):
         )
 
     async def _sweep(self) -> None:
-        """Cut off whoever's time is over: one look at all, instead of a timer for each."""
+        """Look after all devices: one look at each, instead of timers for each."""
         while True:
             await asyncio.sleep(_SWEEP_EVERY_S)
-            for device in tuple(self._devices):
+            self._gate.look()
+            waiting = 0
+            for number, device in enumerate(tuple(self._devices)):
+                if number % _LOOK_AT_ONCE == _LOOK_AT_ONCE - 1:
+                    await asyncio.sleep(0)
                 try:
                     self._look_at(device)
+                    waiting += device.link.waiting
                 except Exception:
                     log.exception("connection from %s cannot be looked after", device.link.peer)
+            if waiting > self._limits.max_waiting_bytes:
+                self._relieve(waiting)
 
-    @staticmethod
-    def _look_at(device: Device) -> None:
+    def _look_at(self, device: Device) -> None:
+        identity = None if device.session is None else device.session.attributes.get(IDENTITY)
         if device.is_late:
-            log.info("connection of %s from %s is over its time: cut off", device.user or "?", device.link.peer)
+            self.log.info("connection of %s from %s is over its time: cut off", device.user or "?", device.link.peer)
+            device.cut_off()
+        elif device.user and identity is not None and not self._gate.may_stay(identity):
+            self.log.info("connection of %s from %s may not stay: cut off", device.user, device.link.peer)
+            device.cut_off()
+        else:
+            device.go_on_in_time()
+
+    def _relieve(self, waiting: int) -> None:
+        """Cut off those with the most bytes waiting, until there are no more than may be."""
+        for device in sorted(self._devices, key=lambda one: one.link.waiting, reverse=True):
+            if waiting <= self._limits.max_waiting_bytes:
+                break
+            waiting -= device.link.waiting
+            self.log.warning("too much waits to be sent; %s from %s does not keep up", device.user, device.link.peer)
             device.cut_off()
 
     async def _session_monitor(self) -> None:

@@ -1,7 +1,6 @@
 """One connected device: its packets in, its messages out, and the bounds on both."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from ringline_broker.bindings.amqtt import mqtt311
 from ringline_broker.bindings.amqtt.link import Link
 from ringline_broker.bindings.amqtt.mqtt311 import Malformed, Packet, PacketReader, PacketType, Publish
 from ringline_broker.bindings.amqtt.receipts import Receipts
+from ringline_broker.bindings.amqtt.sparing import SparingLog
+from ringline_broker.service.buckets import Bucket
 
 if TYPE_CHECKING:
     from amqtt.broker import BrokerContext
     from amqtt.plugins.manager import PluginManager
-
-log = logging.getLogger(__name__)
 
 MAX_PACKET_ID: Final = 65_535
 LOGGED_CHARS: Final = 100
@@ -60,7 +59,9 @@ class Bounds:
 
 
 class Owner(Protocol):
-    """What a device asks of its broker."""
+    """What a device asks of its broker. `log`: for what strangers and users bring about."""
+
+    log: SparingLog
 
     async def subscribe(self, device: "Device", topic_filter: str, qos: int) -> int:
         """Subscribe; the SUBACK's code."""
@@ -84,10 +85,18 @@ class Device(BrokerProtocolHandler):
         plugins_manager: aMQTT's.
         link: the connection.
         bounds: what it may take.
+        pace: the packets it may send before it is admitted, at once and a second.
+        began: when its connection was accepted, seconds.
     """
 
     def __init__(
-        self, owner: Owner, plugins_manager: "PluginManager[BrokerContext]", link: Link, bounds: Bounds
+        self,
+        owner: Owner,
+        plugins_manager: "PluginManager[BrokerContext]",
+        link: Link,
+        bounds: Bounds,
+        pace: Bucket,
+        began: float,
     ) -> None:
         super().__init__(plugins_manager)
         self._owner = owner
@@ -98,14 +107,14 @@ class Device(BrokerProtocolHandler):
         self._has_room = True
         self._is_busy = False
         self._is_reading = True
+        self._pace = pace
+        self._is_paced = False
         self._for_task: asyncio.Queue[Packet | Exception | None] = asyncio.Queue()
         self._unacknowledged: set[int] = set()
         self._last_id = 0
         self._closed_at: float | None = None
         self._is_cut_off = False
-        self._began = time.monotonic()
-        self._heard = self._began
-        self._packet_began = self._began
+        self._began = self.heard_at = self._packet_began = began
         self._silence_s: float | None = None
         self._complaints = 0
         self.user = ""
@@ -116,6 +125,11 @@ class Device(BrokerProtocolHandler):
     def is_closed(self) -> bool:
         """Whether its connection was ended from this side."""
         return self._closed_at is not None
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether its CONNECT came."""
+        return self._is_busy or bool(self.user)
 
     @property
     def is_late(self) -> bool:
@@ -130,10 +144,12 @@ class Device(BrokerProtocolHandler):
         if not self.user:
             return now - self._began > self._bounds.connect_s
         if not self._has_room:  # then it is us who do not listen
-            return now - self._heard > self._bounds.packet_s
+            return now - self.heard_at > self._bounds.packet_s
+        if self._is_paced:
+            return False
         if self._packets.is_inside and now - self._packet_began > self._bounds.packet_s:
             return True
-        return self._silence_s is not None and now - self._heard > self._silence_s
+        return self._silence_s is not None and now - self.heard_at > self._silence_s
 
     async def read_connect(self) -> mqtt311.Connect | None:
         """The first packet; None where the connection ended before it.
@@ -146,13 +162,14 @@ class Device(BrokerProtocolHandler):
         packet = await self._next_for_task()
         return None if packet is None else mqtt311.read_connect(packet)
 
-    def admit(self, session: Session, user: str, keep_alive_s: int, request_topic: str) -> None:
-        """The device is who it says: from here on its packets count."""
+    def admit(self, session: Session, user: str, keep_alive_s: int, request_topic: str, pace: Bucket) -> None:
+        """The device is who it says: from here on its packets count, as those of all devices of its user do."""
         self.session = session
+        self._pace = pace
         self.user = user
         self.request_topic = request_topic
         self._silence_s = keep_alive_s * 1.5 if keep_alive_s else None
-        self._heard = self._packet_began = time.monotonic()
+        self.heard_at = self._packet_began = time.monotonic()
         self._write(mqtt311.connack(mqtt311.ACCEPTED))
 
     async def serve(self) -> None:
@@ -164,6 +181,7 @@ class Device(BrokerProtocolHandler):
         self._go_on()
         while (packet := await self._next_for_task()) is not None and packet.kind != PacketType.DISCONNECT:
             packet_id, filters = mqtt311.read_subscribe(packet)
+            self._pace.spend(len(filters))
             codes = [await self._owner.subscribe(self, topic_filter, qos) for topic_filter, qos in filters]
             self._write(mqtt311.suback(packet_id, codes))
             self._go_on()
@@ -172,11 +190,19 @@ class Device(BrokerProtocolHandler):
 
     def received(self, data: bytes) -> None:
         """Work through bytes at once, as far as no packet among them takes a while."""
-        self._heard = time.monotonic()
-        if self._is_busy:
+        self.heard_at = time.monotonic()
+        if self._is_busy or self._is_paced:
             self._packets.keep(data)
         else:
             self._work_through(data)
+
+    def go_on_in_time(self) -> None:
+        """Read again from who had sent too much, where their time has come."""
+        if self._is_paced and self._pace.has_any(time.monotonic()):
+            self._is_paced = False
+            if not self._is_busy:
+                self._work_through(b"")
+            self._set_reading()
 
     def ended(self) -> None:
         """Have the task end."""
@@ -184,20 +210,32 @@ class Device(BrokerProtocolHandler):
 
     def _work_through(self, data: bytes) -> None:
         if not self._packets.is_inside:
-            self._packet_began = self._heard
+            self._packet_began = self.heard_at
         try:
-            if not self.user and not self._packets.is_inside and data[0] != PacketType.CONNECT << 4:
+            if data and not self.user and not self._packets.is_inside and data[0] != PacketType.CONNECT << 4:
                 raise Malformed("the first packet is no CONNECT (section 3.1.0)")
+            is_work = True  # bytes that complete no packet are work, too
             for packet in self._packets.feed(data):
-                self._packet_began = self._heard
+                self._packet_began = self.heard_at
+                is_work = False
                 if self.is_closed:
                     return
                 if not (self.user and self._work(packet)):
                     self._hand_over(packet)
                     return
+                if not self._pace.has_any(self.heard_at):
+                    self._slow_down()
+                    return
+            if is_work:
+                self._pace.spend(1)
         except Exception as failed:  # noqa: BLE001 - the task raises it
             self._hand_over(failed)
         self._reads_answers()
+
+    def _slow_down(self) -> None:
+        """Read no more for now; what was read already waits."""
+        self._is_paced = True
+        self._set_reading()
 
     def _hand_over(self, what: Packet | Exception) -> None:
         """Leave a packet to the task, and touch none after it before that is done."""
@@ -213,11 +251,14 @@ class Device(BrokerProtocolHandler):
 
     def _go_on(self) -> None:
         self._is_busy = False
-        self._work_through(b"")
-        self._set_reading()
+        if self._pace.has_any(self.heard_at):
+            self._work_through(b"")
+            self._set_reading()
+        else:
+            self._slow_down()
 
     def _set_reading(self) -> None:
-        wanted = self._has_room and not self._is_busy
+        wanted = self._has_room and not self._is_busy and not self._is_paced
         if wanted != self._is_reading and not self.is_closed:
             self._is_reading = wanted
             if wanted:
@@ -226,13 +267,17 @@ class Device(BrokerProtocolHandler):
                 self.link.pause()
 
     def _work(self, packet: Packet) -> bool:
-        """Whether it could be done at once."""
+        """Whether it could be done at once. What the device was not asked for is paid for from its pace."""
         mqtt311.check_flags(packet)
+        if packet.kind == PacketType.PUBACK and (number := mqtt311.read_puback(packet)) in self._unacknowledged:
+            self._unacknowledged.discard(number)
+            return True
+        self._pace.spend(1)
         match packet.kind:
             case PacketType.PUBLISH:
                 self._take(mqtt311.read_publish(packet))
             case PacketType.PUBACK:
-                self._unacknowledged.discard(mqtt311.read_puback(packet))
+                pass
             case PacketType.PINGREQ:
                 self._write(mqtt311.PINGRESP)
             case PacketType.UNSUBSCRIBE:
@@ -267,7 +312,7 @@ class Device(BrokerProtocolHandler):
             self._fall_behind()
 
     def _fall_behind(self) -> None:
-        log.warning("device of user %s at %s does not keep up: disconnected", self.user, self.link.peer)
+        self._owner.log.warning("device of user %s at %s does not keep up: disconnected", self.user, self.link.peer)
         self.cut_off()
 
     def send(self, topic: bytes, payload: bytes, qos: int) -> bool:
@@ -298,7 +343,8 @@ class Device(BrokerProtocolHandler):
         self._complaints += 1
         if self._complaints <= _COMPLAINTS:
             more = "; no more is said of this connection" if self._complaints == _COMPLAINTS else ""
-            log.warning("user %s at %s %s %r%s", self.user, self.link.peer, what, topic[:LOGGED_CHARS], more)
+            topic = topic[:LOGGED_CHARS]
+            self._owner.log.warning("user %s at %s %s %r%s", self.user, self.link.peer, what, topic, more)
 
     def cut_off(self) -> None:
         """End the connection at once."""

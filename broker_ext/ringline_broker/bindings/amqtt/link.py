@@ -1,24 +1,22 @@
 """Bytes to and from one device, over TCP, TLS or WebSocket, so that nothing above needs to know which."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Callable
-from typing import Protocol, cast
+import ssl
+from typing import Final, Protocol, cast
 
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
-
-READ_AT_ONCE = 16_384
+READ_AT_ONCE: Final = 16_384
 """Bytes; small, since nobody else is served while what was read is worked through."""
-_MAX_EMPTY_MESSAGES = 16
+_SILENT_S: Final = 60
+_PROBE_EVERY_S: Final = 15
+_PROBES: Final = 4
 
 
 class Receiver(Protocol):
     """Who takes what a link brings."""
 
     def received(self, data: bytes) -> None:
-        """Take bytes, in the order they came."""
+        """Take bytes, in the order they came; none where the other end made us work without sending any."""
         ...
 
     def ended(self) -> None:
@@ -37,6 +35,11 @@ class Link(Protocol):
     @property
     def waiting(self) -> int:
         """Bytes written that the network has not taken yet."""
+        ...
+
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS session, where there is one."""
         ...
 
     def start(self, receiver: Receiver) -> None:
@@ -74,12 +77,10 @@ class StreamLink(asyncio.BufferedProtocol):
     """TCP or TLS. A protocol and not a stream: a task woken for every packet costs more than the packet.
 
     Args:
-        on_connection: called with the link once it stands; it calls `start`.
         buffer: where to read to. All links of one event loop may share one: what is read is taken out at once.
     """
 
-    def __init__(self, on_connection: Callable[["StreamLink"], None], buffer: memoryview) -> None:
-        self._on_connection = on_connection
+    def __init__(self, buffer: memoryview) -> None:
         self._buffer = buffer
         self._receiver: Receiver | None = None
         self._early = b""
@@ -93,9 +94,7 @@ class StreamLink(asyncio.BufferedProtocol):
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # who asked for no keepalive and vanished is found out by the system, in hours
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._on_connection(self)
+            _find_out_the_dead(raw)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         """Where to read to."""
@@ -122,6 +121,12 @@ class StreamLink(asyncio.BufferedProtocol):
     def waiting(self) -> int:
         """Bytes in the transport's buffer."""
         return self._transport.get_write_buffer_size()
+
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS session."""
+        found: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        return found
 
     def start(self, receiver: Receiver) -> None:
         """Bring what comes."""
@@ -161,75 +166,9 @@ class StreamLink(asyncio.BufferedProtocol):
         await asyncio.wait((self._ended,))
 
 
-class WebSocketLink:
-    """WebSocket with the subprotocol `mqtt`; packets may be cut across messages in any way (section 6)."""
-
-    def __init__(self, connection: ServerConnection) -> None:
-        self._connection = connection
-        peer = connection.remote_address
-        self.peer = f"{peer[0]}:{peer[1]}" if peer else "unknown"
-        self._outgoing: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._queued = 0
-        self._sender = asyncio.create_task(self._send())
-        self._reader: asyncio.Task[None] | None = None
-        self._may_read = asyncio.Event()
-        self._may_read.set()
-
-    @property
-    def waiting(self) -> int:
-        """Bytes in the queue and in the transport's buffer."""
-        return self._queued + self._connection.transport.get_write_buffer_size()
-
-    def start(self, receiver: Receiver) -> None:
-        """Bring what comes."""
-        self._reader = asyncio.create_task(self._read(receiver))
-
-    def pause(self) -> None:
-        """Leave what comes to the library's short queue."""
-        self._may_read.clear()
-
-    def resume(self) -> None:
-        """Go on."""
-        self._may_read.set()
-
-    def write(self, data: bytes) -> None:
-        """Queue for sending."""
-        self._queued += len(data)
-        self._outgoing.put_nowait(data)
-
-    def close(self) -> None:
-        """End after what was written."""
-        self._outgoing.put_nowait(None)
-        self._may_read.set()
-
-    def abort(self) -> None:
-        """End at once."""
-        self._sender.cancel()
-        self._may_read.set()
-        self._connection.transport.abort()
-
-    async def closed(self) -> None:
-        """Wait for the tasks that send and read."""
-        tasks = [self._sender] if self._reader is None else [self._sender, self._reader]
-        await asyncio.wait(tasks)
-
-    async def _read(self, receiver: Receiver) -> None:
-        """Text messages are not MQTT and end the connection, as many empty ones in a row do."""
-        empty_ones = 0
-        with contextlib.suppress(ConnectionClosed):
-            while empty_ones < _MAX_EMPTY_MESSAGES:
-                message = await self._connection.recv()
-                await self._may_read.wait()
-                if not isinstance(message, bytes):
-                    break
-                empty_ones = 0 if message else empty_ones + 1
-                if message:
-                    receiver.received(message)
-        receiver.ended()
-
-    async def _send(self) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            while (data := await self._outgoing.get()) is not None:
-                await self._connection.send(data)
-                self._queued -= len(data)
-            await self._connection.close()
+def _find_out_the_dead(raw: socket.socket) -> None:
+    """Have the system ask who is silent, and end what does not answer: a client may ask for no keepalive of MQTT."""
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", _SILENT_S), ("TCP_KEEPINTVL", _PROBE_EVERY_S), ("TCP_KEEPCNT", _PROBES)):
+        if hasattr(socket, option):  # Linux has them all, others some
+            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

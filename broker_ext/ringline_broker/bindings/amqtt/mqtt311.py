@@ -44,6 +44,7 @@ class ConnectRefused(Exception):
 ACCEPTED: Final = 0
 BAD_PROTOCOL: Final = 1
 BAD_CLIENT_ID: Final = 2
+UNAVAILABLE: Final = 3
 BAD_CREDENTIALS: Final = 4
 NOT_AUTHORIZED: Final = 5
 SUBSCRIBE_FAILED: Final = 0x80

@@ -2,18 +2,35 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from amqtt.contexts import Action, BaseContext
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
+from ringline_broker.bindings.amqtt.credentials import Identity, Login
+
+IDENTITY: Final = "ringline.identity"
+"""The attribute of a session that has its Identity, or None where the login was wrong."""
+
 
 class Gate(Protocol):
     """What the broker needs to know of Ringline."""
 
-    async def may_enter(self, user: str, password: bytes) -> bool:
-        """Whether this user may log in with this password."""
+    def knows(self, login: Login) -> bool:
+        """Whether it is known at no cost that this login is right, or none is asked for."""
+        ...
+
+    async def identify(self, login: Login) -> Identity | None:
+        """Who this is; None where the login is wrong."""
+        ...
+
+    def look(self) -> None:
+        """See whether those who may log in are others by now; called often."""
+        ...
+
+    def may_stay(self, identity: Identity) -> bool:
+        """Whether who logged in before could do so again."""
         ...
 
     async def may_subscribe(self, user: str, topic_filter: str) -> bool:
@@ -27,6 +44,12 @@ class Gate(Protocol):
     def take(self, user: str, payload: bytes, settle: Callable[[], None]) -> None:
         """Take a request of this user, and settle it when it has been dealt with."""
         ...
+
+
+def login_of(session: Session) -> Login:
+    """What a session says of itself. `ssl` hands over only certificates that it has verified."""
+    certificate = None if session.ssl_object is None else session.ssl_object.getpeercert()
+    return Login(session.username, (session.password or "").encode("utf-8", "surrogateescape"), certificate or None)
 
 
 class RinglinePlugin(BaseAuthPlugin, BaseTopicPlugin):
@@ -43,10 +66,11 @@ class RinglinePlugin(BaseAuthPlugin, BaseTopicPlugin):
         self._gate: Gate = self.config.gate
 
     async def authenticate(self, *, session: Session) -> bool | None:
-        """Check a user's password, before anything of the session is known to the broker."""
-        if session.username is None:
-            return False
-        return await self._gate.may_enter(session.username, (session.password or "").encode("utf-8", "surrogateescape"))
+        """Check who somebody is, before anything of the session is known to the broker."""
+        session.attributes[IDENTITY] = identity = await self._gate.identify(login_of(session))
+        if identity is not None:
+            session.username = identity.user  # a certificate may have said it
+        return identity is not None
 
     async def topic_filtering(
         self, *, session: Session | None = None, topic: str | None = None, action: Action | None = None

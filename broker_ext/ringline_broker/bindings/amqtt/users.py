@@ -121,40 +121,69 @@ class PasswordCheck:
         self._nobody = self._hasher.hash(secrets.token_hex())
         self.verifications = 0
 
-    async def is_right(self, user: str, password: bytes) -> bool:
-        """Whether this is the user's password. An unknown user costs as much time as a wrong password."""
-        if len(password) > MAX_PASSWORD_BYTES:
-            return False
-        self._refresh()
-        hashed = self._users.get(user)
-        digest = self._digest(user, password, hashed or "")
+    def knows(self, user: str, password: bytes) -> bool:
+        """Whether this was the user's password when it was checked last."""
+        self.look()
         known = self._right.get(user)
-        if known is not None and hmac.compare_digest(known, digest):
-            return True
+        return known is not None and hmac.compare_digest(known, self._digest(user, password, self._users.get(user, "")))
+
+    async def check(self, user: str, password: bytes) -> str | None:
+        """Check a password. An unknown user costs as much time as a wrong password.
+
+        Returns:
+            The hash that it fits, or None.
+        """
+        if len(password) > MAX_PASSWORD_BYTES:
+            return None
+        if self.knows(user, password):
+            return self._users.get(user)
+        hashed = self._users.get(user)
         self.verifications += 1
         loop = asyncio.get_running_loop()
         right = await loop.run_in_executor(self._pool, self._hasher.verify, password, hashed or self._nobody)
-        if not right or hashed is None:
-            return False
-        if self._users.get(user) == hashed:
-            self._right[user] = digest
-        return True
+        if not right or hashed is None or self._users.get(user) != hashed:
+            return None
+        self._right[user] = self._digest(user, password, hashed)
+        return hashed
+
+    def is_in_force(self, user: str, hashed: str) -> bool:
+        """Whether the user is there, with the password of this hash."""
+        return self._users.get(user) == hashed
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _refresh(self) -> None:
-        stamp = self._file.stamp()
-        if stamp == self._stamp:
+    def look(self) -> None:
+        """Read the file again, where it has changed; one that cannot be read changes nothing."""
+        if self._file.stamp() == self._stamp:
             return
-        self._stamp = stamp
         try:
-            self._users = self._file.read()
+            self.reload()
         except BadUsersFile as bad:
             log.error("%s; the users known before stay", bad)  # noqa: TRY400 - the error says what to do
-            return
-        self._right.clear()
+
+    def reload(self) -> None:
+        """Read the file again.
+
+        Raises:
+            BadUsersFile: it cannot be read; the users known before stay.
+        """
+        self.use(self.read())
+
+    def read(self) -> dict[str, str]:
+        """The file as it is now, not in force yet.
+
+        Raises:
+            BadUsersFile: it cannot be read.
+        """
+        self._stamp = self._file.stamp()
+        return self._file.read()
+
+    def use(self, users: dict[str, str]) -> None:
+        """Put users in force."""
+        self._users = users
+        self._right = {user: known for user, known in self._right.items() if user in users}
 
     def _digest(self, user: str, password: bytes, hashed: str) -> bytes:
         text = b"\0".join((user.encode(), hashed.encode(), password))
