@@ -5,54 +5,71 @@ from pathlib import Path
 
 import pytest
 
-from ringline_broker.cli.config import ServeOptions, merged
+from ringline_broker.cli.config import ServeOptions, Serving, merged
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.group.life import CreateOptions, SetOptions
 from ringline_broker.cli.invite import InviteOptions
 from ringline_broker.cli.options import helps
 from ringline_broker.cli.session import OneShotOptions
-from ringline_broker.settings import Settings
+from ringline_broker.settings import ConnectionLimits, Settings
 
 
-def merge(folder: Path, text: str, flags: set[str] | None = None, **given: object) -> tuple[ServeOptions, Settings]:
+def merge(folder: Path, text: str, flags: set[str] | None = None, **given: object) -> Serving:
     file = folder / "ringline.toml"
     file.write_text(text)
     options = dataclasses.replace(ServeOptions(), **given)  # type: ignore[arg-type]
-    return merged(file, options, Settings(), flags or set(given))
+    return merged(file, Serving(options), flags or set(given))
 
 
 def test_the_file_beats_the_default_and_a_flag_beats_the_file(tmp_path: Path) -> None:
-    text = 'port = 1884\nws_port = 9001\nmax_open = 4\nmax_groups = 7\ndurability = "normal"'
-    options, settings = merge(tmp_path, text, port=1885)
+    text = 'port = 1884\nws_port = 9001\nmax_open = 4\nmax_groups = 7\nmax_devices = 50\ndurability = "normal"'
+    told = merge(tmp_path, text, port=1885)
 
-    assert (options.port, options.ws_port, options.durability) == (1885, 9001, "normal")
-    assert (settings.max_open, settings.max_groups) == (4, 7)
-    assert options.host == "127.0.0.1"
+    assert (told.options.port, told.options.ws_port, told.options.durability) == (1885, 9001, "normal")
+    assert (told.settings.max_open, told.settings.max_groups) == (4, 7)
+    assert told.connections == dataclasses.replace(ConnectionLimits(), max_devices=50)
+    assert told.options.host == "127.0.0.1"
 
 
 def test_a_flag_beats_the_file_even_where_it_says_the_default(tmp_path: Path) -> None:
-    options, _ = merge(tmp_path, "port = 1884", port=1883)
+    told = merge(tmp_path, "port = 1884", port=1883)
 
-    assert options.port == 1883
+    assert told.options.port == 1883
+
+
+def test_limits_of_connections_are_flags_and_keys(tmp_path: Path) -> None:
+    file = tmp_path / "ringline.toml"
+    file.write_text("max_failures = 3\npacket_rate = 7")
+    flags = Serving(connections=ConnectionLimits(packet_rate=9))
+
+    told = merged(file, flags, {"packet_rate"})
+
+    assert (told.connections.max_failures, told.connections.packet_rate) == (3, 9)
+
+
+def test_every_option_belongs_to_one_group() -> None:
+    names = [field.name for group in (ServeOptions, Settings, ConnectionLimits) for field in dataclasses.fields(group)]
+
+    assert len(names) == len(set(names)) > 30
 
 
 def test_paths_in_the_file_are_beside_it(tmp_path: Path) -> None:
-    options, _ = merge(tmp_path, 'data = "kept"\nusers = "/etc/users"')
+    text = 'data = "kept"\nusers = "/etc/users"\nclient_ca = "certs/authority.pem"\nclient_crl = "revoked.pem"'
+    options = merge(tmp_path, text).options
 
     assert options.data == tmp_path / "kept"
+    assert (options.client_ca, options.client_crl) == (tmp_path / "certs/authority.pem", tmp_path / "revoked.pem")
     assert options.users == Path("/etc/users")
 
 
 def test_a_folder_on_the_command_line_beats_memory_in_the_file(tmp_path: Path) -> None:
-    options, _ = merge(tmp_path, "memory = true", data=Path("kept"))
+    options = merge(tmp_path, "memory = true", data=Path("kept")).options
 
     assert (options.memory, options.data) == (False, Path("kept"))
 
 
 def test_memory_on_the_command_line_beats_a_folder_in_the_file(tmp_path: Path) -> None:
-    options, _ = merge(tmp_path, 'data = "kept"', memory=True)
-
-    assert options.memory
+    assert merge(tmp_path, 'data = "kept"', memory=True).options.memory
 
 
 @pytest.mark.parametrize(
@@ -72,6 +89,8 @@ def test_memory_on_the_command_line_beats_a_folder_in_the_file(tmp_path: Path) -
         ("max_groups = -1", "max_groups must be a whole number of at least 0"),
         ('max_live = "many"', "max_live must be a whole number, not 'many'"),
         ("port = 65536", "--port must be 0 to 65535"),
+        ("max_devices = 0", "max_devices must be a whole number of at least 1"),
+        ("insecure = 1", "insecure must be true or false, not 1"),
         ('memory = true\ndata = "x"', "--memory keeps nothing on disk"),
         ("port = ", "is no TOML"),
     ],
@@ -99,6 +118,8 @@ def test_one_line_of_help_may_be_about_several_options() -> None:
     assert helps(Limits) == {"low": "how much, at most.", "high": "how much, at most.", "other": "another."}
 
 
-@pytest.mark.parametrize("group", [ServeOptions, Settings, OneShotOptions, InviteOptions, CreateOptions, SetOptions])
+@pytest.mark.parametrize(
+    "group", [ServeOptions, Settings, ConnectionLimits, OneShotOptions, InviteOptions, CreateOptions, SetOptions]
+)
 def test_every_option_has_help(group: type) -> None:
     assert set(helps(group)) == {field.name for field in dataclasses.fields(group)}

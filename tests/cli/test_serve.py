@@ -58,7 +58,7 @@ def _pasted(start: Start, words: list[str], folder: Path) -> Ringline:
 
 
 def test_lines_to_paste_are_as_short_as_they_can_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from ringline_broker.cli.announcing import command
+    from ringline_broker.cli.pasting import command
 
     installed = tmp_path / ".venv" / "bin" / "ringline"
     installed.parent.mkdir(parents=True)
@@ -126,13 +126,31 @@ def test_a_busy_port_is_named_with_its_flag(start: Start, flag: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])  # noqa: S104 - refused
-def test_other_hosts_than_loopback_are_refused(host: str) -> None:
+def test_what_other_machines_could_reach_is_refused_as_it_is(host: str) -> None:
     refused = Finished("serve", "--host", host)
 
     assert refused.code == 2
     assert_clean_error(refused)
-    assert f"--host {host} is not a loopback address" in refused.err[0]
-    assert "hostile networks" in refused.err[0]
+    assert f"--host {host} can be reached from other machines, which takes encryption" in refused.err[0]
+    assert "ringline cert init" in refused.err[0]
+    assert "--insecure" in refused.err[1]
+
+
+def test_a_file_may_complete_what_flags_say(tmp_path: Path) -> None:
+    """Options that go together need not stand in one place."""
+    file = tmp_path / "ringline.toml"
+    file.write_text('tls_cert = "gone.pem"\nclient_ca = "ca.pem"\nport = 0')
+
+    done = Finished("serve", "--memory", "--config", str(file), "--tls-port", "0", "--client-crl", "x", "--users", "y")
+
+    assert done.code == 2
+    assert f"cannot read {tmp_path / 'gone.pem'}" in done.err[0]
+
+
+def test_insecure_is_said_at_every_start(serve: Start) -> None:
+    server = serve("--memory", "--insecure")
+
+    assert json.loads(server.err_line("insecure"))["level"] == "warning"
 
 
 @pytest.mark.parametrize("host", ["localhost", "::1", "127.0.0.2"])
@@ -164,11 +182,13 @@ def test_tls_and_websocket(serve: Start, certificates: tuple[str, str, str]) -> 
 
 def test_a_certificate_opens_the_port_that_clients_expect(certificates: tuple[str, str, str]) -> None:
     from ringline_broker.cli.config import ServeOptions
+    from ringline_broker.cli.exposure import ports_to_open
     from ringline_broker.cli.running import listeners_of
 
     cert, key, _ = map(Path, certificates)
+    options = ServeOptions(tls_cert=cert, tls_key=key)
 
-    listeners = listeners_of(ServeOptions(tls_cert=cert, tls_key=key))
+    listeners = listeners_of(options, ports_to_open(options))
 
     assert {name: (one.port, one.certfile) for name, one in listeners.items()} == {
         "default": (1883, None), "tls": (8883, cert),
@@ -191,7 +211,10 @@ def test_clients_check_certificates(serve: Start, start: Start, certificates: tu
     [
         (("--tls-key", "key.pem"), "TLS needs a certificate"),
         (("--tls-port", "8883"), "TLS needs a certificate"),
+        (("--client-ca", "ca.pem"), "TLS needs a certificate"),
+        (("--client-crl", "list.pem"), "give --client-ca too"),
         (("--tls-cert", "gone.pem"), "cannot read gone.pem: No such file or directory; see --tls-cert and --tls-key"),
+        (("--max-devices", "0"), "max_devices must be a whole number of at least 1"),
         (("--port", "65536"), "--port must be 0 to 65535"),
         (("--ws-port", "1883"), "needs a port of its own"),
         (("--memory", "--data", "x"), "--memory keeps nothing on disk"),
@@ -259,6 +282,15 @@ def test_settings_hold(serve: Start) -> None:
     other = Finished("invite", "bob", *login)
     assert other.code == 4
     assert "refused a subscription" in other.err[0]
+
+
+def test_limits_of_connections_hold(serve: Start, start: Start) -> None:
+    server = serve("--memory", "--max-devices", "1")
+    login = ("--url", url_of(server))
+    start("listen", "--json", "--as", "alice", *login).event("connected")
+
+    assert Finished("invite", "alice", "--as", "bob", "--connect-timeout", "2", *login).code in (4, 5)
+    server.err_line("max_devices")
 
 
 def test_a_file_does_what_flags_do(start: Start, tmp_path: Path) -> None:

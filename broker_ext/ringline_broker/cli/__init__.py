@@ -6,7 +6,7 @@ import sys
 import typer
 
 from ringline.protocol.errors import RinglineError
-from ringline_broker.cli import calls, group, invite, listen, serve, users, version
+from ringline_broker.cli import blocklist, calls, cert, group, invite, listen, serve, users, version
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.options import spread
 from ringline_broker.cli.printing import err
@@ -41,10 +41,14 @@ for command in (
     calls.cancel,
     calls.modify,
     calls.show,
+    blocklist.block,
+    blocklist.unblock,
+    blocklist.blocked,
     version.version,
 ):
     app.command()(spread(command))
 app.add_typer(users.app)
+app.add_typer(cert.app)
 app.add_typer(group.app)
 
 

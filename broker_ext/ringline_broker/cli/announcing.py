@@ -2,19 +2,29 @@
 
 import os
 import shlex
-import shutil
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from ringline import __version__
 from ringline.protocol.topics import DEFAULT_PREFIX
 from ringline_broker.bindings.amqtt.users import UsersFile
-from ringline_broker.cli.config import ServeOptions
+from ringline_broker.cli.config import PLAIN, ServeOptions
+from ringline_broker.cli.loopback import is_loopback
+from ringline_broker.cli.pasting import command, quoted
 from ringline_broker.cli.printing import out, out_json
 from ringline_broker.settings import Settings
 
 _SCHEMES = {"port": "mqtt", "tls_port": "mqtts", "ws_port": "ws", "wss_port": "wss"}
+_ANY_HOST = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where it is reached from here
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """One who may log in, and the file that says so, where it is a certificate's."""
+
+    user: str
+    file: Path | None = None
 
 
 def announce(options: ServeOptions, settings: Settings, ports: dict[str, int]) -> None:
@@ -25,62 +35,84 @@ def announce(options: ServeOptions, settings: Settings, ports: dict[str, int]) -
         settings: likewise.
         ports: the port that each option opened.
     """
-    urls = {name: _url(_SCHEMES[name], options.host, port) for name, port in ports.items()}
+    urls = [_url(_SCHEMES[name], options.host, port) for name, port in ports.items()]
     if options.json:
-        out_json(event="listening", pid=os.getpid(), urls=list(urls.values()), ports=ports)
+        out_json(event="listening", pid=os.getpid(), urls=urls, ports=ports)
         return
-    users = None if options.users is None else sorted(UsersFile(options.users).read())
-    out(f"ringline {__version__} listens on {', '.join(urls.values())}")
-    out(_who(options.users, users))
+    logins = _logins(options)
+    out(f"ringline {__version__} listens on {', '.join(urls)}")
+    for line in _who(options, logins):
+        out(line)
     out("invitations are kept in memory only" if options.memory else f"invitations are kept in {options.data}")
-    if users is None or len(users) > 1:
+    if len(logins) > 1:
         out("try it in two other terminals:")
-        callee, caller = ("bob", "alice") if users is None else users[:2]
-        for name, rest in ((callee, "--answer accept"), (caller, "--wait")):
-            words = [command(), *(["listen"] if name == callee else ["invite", callee])]
-            out("  " + " ".join((*words, *_login(name, urls["port"], options, settings), rest)))
+        callee, caller = logins[:2]
+        for login, what, rest in (
+            (callee, ["listen"], "--answer accept"),
+            (caller, ["invite", shlex.quote(callee.user)], "--wait"),
+        ):
+            out("  " + " ".join((command(), *what, *_words(login, options, settings, ports), rest)))
     out("Ctrl-C ends it")
 
 
-def command() -> str:
-    """What this command was started as, so that it can be pasted into another terminal in the same folder."""
-    started = Path(sys.argv[0])
-    if started.name == "__main__.py":
-        return f"{_shown(Path(sys.executable))} -m ringline"
-    if shutil.which(started.name) == str(started.absolute()):
-        return started.name
-    return _shown(started)
+def _logins(options: ServeOptions) -> list[_Login]:
+    """Those of whom it is known that they may log in; with neither users nor certificates, two of all names."""
+    if options.users is not None:
+        return [_Login(user) for user in sorted(UsersFile(options.users).read())]
+    if options.client_ca is None:
+        return [_Login("bob"), _Login("alice")]
+    from ringline_broker.certificates import user_of  # noqa: PLC0415 - slow, and needed here alone
+
+    files = sorted((options.client_ca.parent / "devices").glob("*.pem"))  # as `ringline cert` leaves them
+    return [_Login(user_of(file), file) for file in files]
 
 
-def _shown(program: Path) -> str:
-    here = Path.cwd()
-    absolute = program.absolute()
-    return shlex.quote(str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute))
+def _who(options: ServeOptions, logins: list[_Login]) -> list[str]:
+    lines: list[str] = []
+    if options.users is not None:
+        name = quoted(options.users)
+        many = f"{len(logins)} user{'s' * (len(logins) != 1)} of {options.users} may log in"
+        lines.append(many if logins else f"nobody may log in yet: {command()} user add NAME --users {name}")
+    if options.client_ca is not None:
+        folder = quoted(options.client_ca.parent)
+        lines.append(f"devices with a certificate of {options.client_ca} may log in, as the user it names")
+        if options.users is None and len(logins) <= 1:
+            lines.append(f"make one with: {command()} cert device NAME --dir {folder}")
+    return lines or ["any name may log in, without a password: give --users FILE to change that"]
+
+
+def _words(login: _Login, options: ServeOptions, settings: Settings, ports: dict[str, int]) -> list[str]:
+    """The options that log a user in; no more of them than are needed."""
+    name = "port" if "port" in ports else next(name for name in ports if name not in PLAIN)
+    host = _ANY_HOST.get(options.host, options.host) if name in PLAIN else _certified_host(options)
+    url = _url(_SCHEMES[name], host, ports[name])
+    words: list[str] = []
+    if login.file is None and options.users is None and is_loopback(host):
+        words += ["--as", shlex.quote(login.user)]
+        words += ["--url", url] * (url != "mqtt://127.0.0.1:1883")
+    else:
+        scheme, _, place = url.partition("://")
+        who = f"{quote(login.user, safe='')}@" * (login.file is None)
+        words += ["--url", shlex.quote(f"{scheme}://{who}{place}")]
+    if name not in PLAIN and options.tls_cert is not None:
+        authority = options.tls_cert.parent / "authority.pem"  # as `ringline cert` leaves it
+        words += ["--cafile", quoted(authority)] * authority.exists()
+    if login.file is not None:
+        words += ["--cert", quoted(login.file)]
+    if settings.prefix != DEFAULT_PREFIX:
+        words += ["--prefix", shlex.quote(settings.prefix)]
+    return words
+
+
+def _certified_host(options: ServeOptions) -> str:
+    """The host that a client has to ask for, so that the server's certificate is for it."""
+    from ringline_broker.certificates import hosts_of  # noqa: PLC0415 - as above
+
+    hosts = [] if options.tls_cert is None else hosts_of(options.tls_cert)
+    host = _ANY_HOST.get(options.host, options.host)
+    return host if host in hosts else next((one for one in hosts if not one.startswith("*")), host)
 
 
 def _url(scheme: str, host: str, port: int) -> str:
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}:{port}"
-
-
-def _who(file: Path | None, users: list[str] | None) -> str:
-    if file is None:
-        return "any name may log in, without a password: give --users FILE to change that"
-    if not users:
-        return f"nobody may log in yet: {command()} user add NAME --users {shlex.quote(str(file))}"
-    return f"{len(users)} user{'s' * (len(users) != 1)} of {file} may log in"
-
-
-def _login(name: str, url: str, options: ServeOptions, settings: Settings) -> list[str]:
-    """The options that log a user in; no more of them than are needed."""
-    words: list[str] = []
-    if options.users is not None:
-        scheme, _, place = url.partition("://")
-        words += ["--url", shlex.quote(f"{scheme}://{quote(name, safe='')}@{place}")]
-    else:
-        words += ["--as", shlex.quote(name)]
-        if url != "mqtt://127.0.0.1:1883":
-            words += ["--url", url]
-    if settings.prefix != DEFAULT_PREFIX:
-        words += ["--prefix", shlex.quote(settings.prefix)]
-    return words

@@ -3,7 +3,7 @@
 import dataclasses
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import Level
 from ringline_broker.cli.options import flag, make
-from ringline_broker.settings import Settings
+from ringline_broker.settings import ConnectionLimits, Settings
 
 T = TypeVar("T")
 
@@ -21,8 +21,8 @@ class ServeOptions:
     """How a server listens, and where it keeps things.
 
     Attributes:
-        host: The address to listen on; only a loopback address for now.
-        port: The port for MQTT; 0 for any free one.
+        host: The address to listen on. One that other machines reach takes TLS, and users or a client CA.
+        port: The port for MQTT, 0 for any free one; where left out 1883 if the host is a loopback address, else none.
         tls_port: The port for MQTT over TLS; 8883 where a certificate is given, 0 for any free one.
         ws_port: The port for MQTT over WebSocket, none where left out; 0 for any free one.
         wss_port: The port for MQTT over WebSocket over TLS, none where left out; 0 for any free one.
@@ -31,13 +31,17 @@ class ServeOptions:
         data: The folder for invitations; made where missing, and locked against a second server.
         memory: Keep nothing on disk: invitations end with the server.
         durability: Whether an answered request survives a power loss (full) or only the end of the process (normal).
-        users: The password file, see `ringline user`; without it any name may log in.
+        users: The password file, see `ringline user`; without it, and without a client CA, any name may log in.
+        client_ca: The authority whose certificates log devices in, as the user that the certificate names and without
+            a password; a PEM file, see `ringline cert`.
+        client_crl: The revocation list of that authority, a PEM file; read again on SIGHUP, as certificates are.
+        insecure: Open what was asked for on a network, though it is not encrypted or lets anybody in.
         log_level: What to log of Ringline itself.
         json: JSON lines instead of text, for logs too.
     """
 
     host: str = "127.0.0.1"
-    port: int = 1883
+    port: int | None = None
     tls_port: int | None = None
     ws_port: int | None = None
     wss_port: int | None = None
@@ -47,43 +51,56 @@ class ServeOptions:
     memory: bool = False
     durability: Literal["full", "normal"] = "full"
     users: Path | None = None
+    client_ca: Path | None = None
+    client_crl: Path | None = None
+    insecure: bool = False
     log_level: Level = "info"
     json: bool = False
 
     def __post_init__(self) -> None:
-        ports = [getattr(self, name) for name in PORTS]
-        for name, port in zip(PORTS, ports, strict=True):
+        for name in PORTS:
+            port = getattr(self, name)
             if port is not None and not 0 <= port <= 65_535:  # noqa: PLR2004 - what a port can be
                 raise ValueError(f"{flag(name)} must be 0 to 65535, not {port}")
-            if port and ports.count(port) > 1:
-                raise ValueError(f"{flag(name)} {port} is given to another listener too; each needs a port of its own")
-        needs_cert = (self.tls_port, self.wss_port, self.tls_key)
-        if self.tls_cert is None and any(option is not None for option in needs_cert):
-            raise ValueError("TLS needs a certificate: give --tls-cert")
 
 
 PORTS = ("port", "tls_port", "ws_port", "wss_port")
+PLAIN = ("port", "ws_port")
+"""Those without TLS."""
 
 
-def merged(
-    file: Path | None, options: ServeOptions, settings: Settings, flags: set[str]
-) -> tuple[ServeOptions, Settings]:
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """All that `serve` can be told.
+
+    Attributes:
+        options: how it listens, and where it keeps things.
+        settings: what the extension allows.
+        connections: what the broker takes of connections.
+    """
+
+    options: ServeOptions = field(default_factory=ServeOptions)
+    settings: Settings = field(default_factory=Settings)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+
+
+def merged(file: Path | None, told: Serving, flags: set[str]) -> Serving:
     """Lay flags over the file.
 
     Args:
         file: the TOML file, if there is one.
-        options: as the command line has them, with defaults.
-        settings: likewise.
-        flags: the fields of both that stand on the command line.
+        told: as the command line has it, with defaults.
+        flags: the fields that stand on the command line.
 
     Raises:
         Failure: the file cannot be read, or a key or value of it makes no sense; the message names both.
     """
     _check_place(flags, "")
     if file is None:
-        return options, settings
+        return told
     table = _read(file)
-    known = get_type_hints(ServeOptions) | get_type_hints(Settings)
+    groups = {part.name: getattr(told, part.name) for part in dataclasses.fields(told)}
+    known = {key: hint for group in groups.values() for key, hint in get_type_hints(type(group)).items()}
     for key, value in table.items():
         if key not in known:
             text = f"{file}: there is no key {key!r}; keys are the flags of `ringline serve` with _ for -"
@@ -97,7 +114,7 @@ def merged(
         table.pop("memory", None)
     under = {key: value for key, value in table.items() if key not in flags}
     try:
-        return _laid(options, under), _laid(settings, under)
+        return Serving(**{name: _laid(group, under) for name, group in groups.items()})
     except Failure as wrong:
         raise Failure(wrong.code, f"{file}: {wrong}") from wrong
 

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import errno
+import logging
+import os
 import signal
 import socket
 from importlib import import_module
@@ -11,68 +13,76 @@ from ringline.protocol.errors import RinglineError
 from ringline_broker.bindings.amqtt.binding import Listener
 from ringline_broker.bindings.amqtt.listening import CannotListen, tls_context
 from ringline_broker.cli.announcing import announce
-from ringline_broker.cli.config import ServeOptions
+from ringline_broker.cli.config import PLAIN, ServeOptions, Serving
 from ringline_broker.cli.exits import ExitCode, Failure
+from ringline_broker.cli.exposure import dangers
 from ringline_broker.cli.logs import start_logging
 from ringline_broker.cli.options import flag
 from ringline_broker.server import Server, ServerConfig, calm_collector
 from ringline_broker.service.ports import StoreInUse
-from ringline_broker.settings import Settings
+
+log = logging.getLogger(__name__)
 
 LISTENERS = {"port": "default", "tls_port": "tls", "ws_port": "ws", "wss_port": "wss"}
-"""Which option opens which listener."""
-_TLS_PORT = 8883
+"""Which option opens which listener; the first that is opened is called `default`."""
 _STOP_WITHIN_S = 8.0
 
 
-def run(options: ServeOptions, settings: Settings) -> None:
+def run(told: Serving, opened: dict[str, int]) -> None:
     """Serve until SIGINT or SIGTERM.
+
+    Args:
+        told: all that `serve` was told.
+        opened: the port that each option opens.
 
     Raises:
         Failure: it cannot start; the message says what to do.
     """
+    options = told.options
     start_logging(options.log_level, as_json=options.json)
-    listeners = listeners_of(options)
-    _check_ports(options, listeners)
+    for danger in dangers(options, opened):
+        log.warning(danger)
+    _check_certificates(options)
+    _check_ports(options.host, opened)
     store = "memory:" if options.memory else f"sqlite:{options.data / 'ringline.sqlite'}"
     config = ServerConfig(
-        listeners=listeners, store=store, durability=options.durability, users=options.users, settings=settings
+        listeners=listeners_of(options, opened),
+        store=store,
+        durability=options.durability,
+        users=options.users,
+        settings=told.settings,
+        connections=told.connections,
+        authority=options.client_ca,
+        revoked=options.client_crl,
     )
     calm_collector()
     try:
         with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
-            runner.run(_serve(Server(config), options, settings))
+            runner.run(_serve(Server(config), told, opened))
     except StoreInUse as held:
         raise Failure(ExitCode.FAILED, f"{held}; stop it, or choose another folder with --data") from held
     except RinglineError as failed:
         raise Failure(ExitCode.FAILED, str(failed)) from failed
 
 
-def listeners_of(options: ServeOptions) -> dict[str, Listener]:
-    """The listeners that the options ask for, by name.
-
-    Raises:
-        Failure: the certificate or its key cannot be used.
-    """
-    if options.tls_cert is not None:
-        try:
-            tls_context(options.tls_cert, options.tls_key or options.tls_cert)
-        except CannotListen as bad:
-            raise Failure(ExitCode.WRONG_USE, f"{bad}; see --tls-cert and --tls-key") from bad
-    wanted = {name: getattr(options, name) for name in LISTENERS}
-    if options.tls_cert is not None and options.tls_port is None:
-        wanted["tls_port"] = _TLS_PORT
+def listeners_of(options: ServeOptions, opened: dict[str, int]) -> dict[str, Listener]:
+    """The listeners to open, by name."""
     return {
-        LISTENERS[name]: Listener(
+        name: Listener(
             host=options.host,
-            port=port,
-            websocket=name in ("ws_port", "wss_port"),
-            certfile=options.tls_cert if name in ("tls_port", "wss_port") else None,
-            keyfile=options.tls_key if name in ("tls_port", "wss_port") else None,
+            port=opened[option],
+            websocket=option in ("ws_port", "wss_port"),
+            certfile=None if option in PLAIN else options.tls_cert,
+            keyfile=None if option in PLAIN else options.tls_key,
         )
-        for name, port in wanted.items()
-        if port is not None
+        for option, name in _names(opened).items()
     }
+
+
+def _names(opened: dict[str, int]) -> dict[str, str]:
+    """What the listener of each option is called."""
+    options = [option for option in LISTENERS if option in opened]
+    return {option: LISTENERS[option] if number else "default" for number, option in enumerate(options)}
 
 
 def _fastest_loop() -> type[asyncio.AbstractEventLoop] | None:
@@ -84,32 +94,62 @@ def _fastest_loop() -> type[asyncio.AbstractEventLoop] | None:
     return loop
 
 
-async def _serve(server: Server, options: ServeOptions, settings: Settings) -> None:
-    asked_to_stop = asyncio.Event()
+async def _serve(server: Server, told: Serving, opened: dict[str, int]) -> None:
+    asked: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked_to_stop.set)
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    ends_with_terminal = not nohup and _has_terminal()  # then SIGHUP is how the system says that it went
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, asked.put_nowait, number)
     await server.start()
-    announce(options, settings, {name: server.ports()[listener] for name, listener in LISTENERS.items()
-                                 if listener in server.ports()})  # fmt: skip
-    await asked_to_stop.wait()
+    ports = server.ports()
+    announce(told.options, told.settings, {option: ports[name] for option, name in _names(opened).items()})
+    while await asked.get() is signal.SIGHUP and (_has_terminal() or not ends_with_terminal):
+        _reload(server, told.options)
     with contextlib.suppress(TimeoutError):  # what was answered is on disk: nothing is lost by leaving
         await asyncio.wait_for(server.stop(), _STOP_WITHIN_S)
 
 
-def _check_ports(options: ServeOptions, listeners: dict[str, Listener]) -> None:
+def _reload(server: Server, options: ServeOptions) -> None:
+    files = (options.tls_cert, options.client_ca, options.client_crl, options.users)
+    read = ", ".join(str(file) for file in files if file is not None) or "nothing: there is no such file"
+    try:
+        server.reload()
+    except (RinglineError, OSError) as failed:
+        log.error("not reloaded, all stays as it was: %s", failed)  # noqa: TRY400 - the error says what to do
+    else:
+        log.info("reloaded: %s", read)
+
+
+def _has_terminal() -> bool:
+    """Whether there is a terminal that this process belongs to."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _check_certificates(options: ServeOptions) -> None:
+    """Have a file that is none said together with its flag."""
+    if options.tls_cert is None:
+        return
+    try:
+        tls_context(options.tls_cert, options.tls_key or options.tls_cert)
+    except CannotListen as bad:
+        raise Failure(ExitCode.WRONG_USE, f"{bad}; see --tls-cert and --tls-key") from bad
+
+
+def _check_ports(host: str, opened: dict[str, int]) -> None:
     """Try every port first: aMQTT does not say which listener it could not open."""
-    for option, name in LISTENERS.items():
-        listener = listeners.get(name)
-        if listener is None:
-            continue
-        family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    for option, port in opened.items():
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as asyncio does
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
             try:
-                probe.bind((listener.host, listener.port))
+                probe.bind((host, port))
             except OSError as taken:
                 busy = taken.errno == errno.EADDRINUSE
                 why = "is in use by another program" if busy else f"cannot be opened: {taken.strerror}"
-                text = f"port {listener.port} on {options.host} {why}; choose another with {flag(option)}"
+                text = f"port {port} on {host} {why}; choose another with {flag(option)}"
                 raise Failure(ExitCode.FAILED, text) from taken

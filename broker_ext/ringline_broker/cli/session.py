@@ -46,6 +46,9 @@ class ClientOptions:
         as_: Log in under this name without a password; for brokers on this machine.
         device: The name of this installation among the user's, random where left out.
         cafile: For mqtts and wss, a PEM file of authorities to trust instead of the system's.
+        cert: For mqtts and wss, this device's certificate instead of a password, a PEM file; the user is the one it
+            names, where neither the URL nor --as names one.
+        key_: The private key of the certificate, a PEM file; where left out, it is in the same file.
         prefix: What the server's topics start with.
         json: JSON lines instead of text.
     """
@@ -54,6 +57,8 @@ class ClientOptions:
     as_: str = ""
     device: str = ""
     cafile: Path | None = None
+    cert: Path | None = None
+    key_: Path | None = None
     prefix: str = DEFAULT_PREFIX
     json: bool = False
 
@@ -97,15 +102,37 @@ def new_client(options: ClientOptions, listener: Forwarder) -> SignalingClient:
     try:
         address = Address.parse(url)
         user = _user(options, address)
-        tls = ssl.create_default_context(cafile=options.cafile) if options.cafile is not None else None
         return SignalingClient(
             url, user=user, password=password_of(options, address, user), device=options.device or None,
-            listener=listener, group_listener=listener, tls=tls, prefix=options.prefix,
+            listener=listener, group_listener=listener, tls=_tls(options, address), prefix=options.prefix,
         )  # fmt: skip
     except ValueError as wrong:
         raise Failure(ExitCode.WRONG_USE, str(wrong)) from wrong
+
+
+def _tls(options: ClientOptions, address: Address) -> ssl.SSLContext | None:
+    """What the options say of TLS, None for the usual.
+
+    Raises:
+        Failure: a file is not what it should be, or is for nothing.
+    """
+    if options.key_ is not None and options.cert is None:
+        raise Failure(ExitCode.WRONG_USE, "--key is the key of a certificate: give --cert too")
+    if options.cert is not None and not address.tls:
+        raise Failure(ExitCode.WRONG_USE, "--cert is for connections over TLS: use --url mqtts://HOST:PORT, or wss")
+    if options.cafile is None and options.cert is None:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=options.cafile)
     except OSError as bad:
         raise Failure(ExitCode.WRONG_USE, f"cannot use --cafile {options.cafile}: {bad.strerror or bad}") from bad
+    if options.cert is not None:
+        try:
+            context.load_cert_chain(options.cert, options.key_, password="")  # no terminal is asked for one
+        except OSError as bad:
+            text = f"cannot use --cert {options.cert}, a certificate and its unencrypted key: {bad.strerror or bad}"
+            raise Failure(ExitCode.WRONG_USE, text) from bad
+    return context
 
 
 def _user(options: ClientOptions, address: Address) -> str:
@@ -114,15 +141,28 @@ def _user(options: ClientOptions, address: Address) -> str:
             text = "--as is for brokers on this machine, and URLs without a password; use --url mqtt://USER@HOST:PORT"
             raise Failure(ExitCode.WRONG_USE, text)
         return options.as_
-    if address.user is None:
-        text = "say who logs in: --as NAME on this machine, else --url mqtt://NAME@HOST:PORT or RINGLINE_URL"
-        raise Failure(ExitCode.WRONG_USE, text)
-    return address.user
+    if address.user is not None:
+        return address.user
+    if options.cert is not None:
+        return _certified(options.cert)
+    text = "say who logs in: --as NAME on this machine, else --url mqtt://NAME@HOST:PORT or RINGLINE_URL"
+    raise Failure(ExitCode.WRONG_USE, text)
+
+
+def _certified(file: Path) -> str:
+    from ringline_broker.certificates import BadCertificate, user_of  # noqa: PLC0415 - slow, and needed here alone
+
+    try:
+        return user_of(file)
+    except BadCertificate as bad:
+        raise Failure(ExitCode.WRONG_USE, f"--cert: {bad}") from bad
 
 
 def password_of(options: ClientOptions, address: Address, user: str) -> str | None:
-    """The password: from the URL, from the environment, or from whoever sits at the terminal; None for none."""
-    if address.password is not None:
+    """The password: from the URL, from the environment, or from whoever sits at the terminal; None for none, as with a
+    certificate.
+    """
+    if address.password is not None or options.cert is not None:
         return address.password
     if (known := os.environ.get("RINGLINE_PASSWORD")) is not None:
         return known
@@ -188,8 +228,11 @@ def refused(user: str, event: Disconnected) -> str:
 
 
 def no_broker(reason: str) -> str:
-    """What to do where no broker is reached."""
-    return f"no broker: {printable(reason)}\nStart one with `ringline serve`, or say with --url where it is"
+    """What to do where no broker is reached, or one that hangs up before it says why."""
+    todo = "Start one with `ringline serve`, or say with --url where it is"
+    if reason.startswith("disconnected"):
+        todo = "Over TLS it may want another certificate, or one at all: see --cert, and `ringline cert list`"
+    return f"no broker: {printable(reason)}\n{todo}"
 
 
 def asked(options: OneShotOptions, request: Callable[[SignalingClient], RequestHandle[T]]) -> T:

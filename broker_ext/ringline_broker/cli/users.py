@@ -56,7 +56,7 @@ def list_(users: File, *, json: Annotated[bool, typer.Option("--json", help="A J
 
 @app.command()
 def remove(name: Name, users: File) -> None:
-    """Remove a user. Who is connected stays so until the connection ends."""
+    """Remove a user. A server that runs ends their connections, but for those that a certificate has let in."""
     with _opened(users) as file:
         known = file.read()
         if name not in known:
