@@ -1,21 +1,36 @@
 """Faults that lose, change or leave behind. Each is first shown on aMQTT as it is shipped, then on ours."""
 
+import asyncio
+import threading
 from contextlib import ExitStack, suppress
 from threading import Thread
 from typing import Any
 
 import pytest
+from amqtt.contexts import Action
 
 from ringline_broker.bindings.amqtt.device import Bounds
+from tests.attacks.inside import (
+    handler_of,
+    has_left,
+    instead_of_topic_filtering,
+    leave,
+    only_session,
+    sessions_of,
+)
 from tests.attacks.raw_mqtt import (
+    BOUND_S,
+    SUBACK,
     Attacker,
     Ended,
+    connect_packet,
     device,
+    password_of,
     puback_packet,
     publish_packet,
     subscribe_packet,
 )
-from tests.attacks.targets import TOPICS, Ours, Target, both, next_request
+from tests.attacks.targets import TOPICS, Ours, Stock, Target, both, next_request
 
 ALICE, BOB = TOPICS.requests("alice"), TOPICS.events("bob")
 
@@ -32,6 +47,25 @@ def test_b1_what_was_not_acknowledged_is_lost_in_a_session_said_to_be_kept() -> 
     with both() as (stock, ours):
         assert works_on(stock)
         assert not works_on(ours)
+
+
+def test_b1_a_message_is_given_up_after_five_seconds_and_its_packet_id_used_again() -> None:
+    def is_given_up(target: Target, phone: Attacker, packet_id: int) -> bool:
+        session = only_session(target)
+        is_stock = isinstance(target, Stock)
+        owner, name = (session, "_packet_id") if is_stock else (handler_of(target, session), "_last_id")
+        target.loop.call(lambda: setattr(owner, name, packet_id - 1))  # as if 65,535 more had been sent meanwhile
+        target.event(BOB, b"another")
+        return phone.message().packet_id == packet_id
+
+    with both() as (stock, ours), device(stock.port, "bob", BOB) as one, device(ours.port, "bob", BOB) as other:
+        stock.event(BOB, b"invited")
+        ours.event(BOB, b"invited")
+        ids = one.message().packet_id, other.message().packet_id
+        assert not is_given_up(stock, one, ids[0])
+        assert not other.is_ended(5.5)
+        assert is_given_up(stock, one, ids[0])
+        assert not is_given_up(ours, other, ids[1])
 
 
 def test_b1_who_acknowledges_nothing_still_hears_everything_and_may_acknowledge_late() -> None:
@@ -87,23 +121,33 @@ def test_b5_a_bad_topic_leaves_a_session_that_takes_nothing_and_does_not_end() -
         assert ours.sessions == 0
 
 
-def test_b5_a_plugin_that_raises_leaves_a_session_behind(caplog: pytest.LogCaptureFixture) -> None:
-    def works_on(target: Target) -> bool:
-        async def fails(**_: Any) -> bool:
-            raise RuntimeError("a fault of the plugin's")
+@pytest.mark.parametrize(
+    "packet",
+    [subscribe_packet(1, (BOB, 1)), publish_packet(TOPICS.requests("bob"), b"accept")],
+    ids=["subscribe", "publish"],
+)
+def test_b5_a_plugin_that_raises_leaves_a_session_behind(packet: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("a fault of the plugin's")
 
-        (plugin,) = target.broker.plugins_manager.plugins
-        setattr(plugin, "topic_filtering", fails)  # noqa: B010 - type checkers forbid it the other way
+    async def fails_too(**_: Any) -> None:
+        fails()
+
+    def works_on(target: Target) -> bool:
+        instead_of_topic_filtering(target, fails_too)
+        if isinstance(target, Ours):  # which asks no plugin who may publish
+            target.binding.on_request = fails
         with device(target.port, "bob") as bob:
-            bob.send(subscribe_packet(1, (BOB, 1)))
+            bob.send(packet)
             assert bob.is_ended()
-        with device(target.port, "alice"):
-            return target.sessions > 1
+        return not has_left(target, "bob", 1.0)
 
     with both() as (stock, ours):
+        leave(stock, "bob", client_id="phone")  # as it should be
         assert works_on(stock)
         caplog.clear()
         assert not works_on(ours)
+        assert sessions_of(ours, "bob") == []
     assert "a fault of the plugin's" in caplog.text
 
 
@@ -145,6 +189,62 @@ def test_b6_who_stays_loses_messages_when_others_leave() -> None:
             assert lost == 0
 
 
+def test_b6_who_subscribes_during_a_fan_out_takes_it_from_others() -> None:
+    both_filters = BOB, f"{TOPICS.prefix}/u/bob/+"
+
+    def works_on(target: Target) -> bool:
+        is_asked, may_answer = threading.Event(), asyncio.Event()
+
+        async def thinks(*, topic: str, action: Action, **_: Any) -> bool:
+            if action is Action.RECEIVE:
+                is_asked.set()
+                await may_answer.wait()
+            return topic in both_filters or topic == TOPICS.events("alice")
+
+        instead_of_topic_filtering(target, thinks)
+        with ExitStack() as stack:
+            bobs = [stack.enter_context(device(target.port, "bob", one)) for one in both_filters]
+            target.event(BOB, b"invited")
+            if isinstance(target, Stock):  # ours asks nobody once somebody has subscribed
+                assert is_asked.wait(BOUND_S)
+            stack.enter_context(device(target.port, "alice", TOPICS.events("alice")))
+            target.loop.call(may_answer.set)
+            assert bobs[0].hears(b"invited")
+            return not bobs[1].hears(b"invited", 1.0)
+
+    with Stock() as stock:
+        assert works_on(stock)
+    with Ours() as ours, ExitStack() as stack:  # no filter of ours matches what another does, so there is none to lose
+        both_filters = BOB, BOB
+        assert not works_on(ours)
+        assert stack.enter_context(device(ours.port, "bob")).subscribe(f"{TOPICS.prefix}/u/bob/+") == [0x80]
+
+
+def test_b6_who_connects_while_others_subscribe_is_never_answered() -> None:
+    def unanswered(target: Target) -> int:
+        with ExitStack() as stack:
+            for number in range(30):
+                stack.enter_context(device(target.port, "bob", TOPICS.answers("bob", f"kept-{number}")))
+                kept = target.broker.retain_message(None, TOPICS.answers("bob", f"kept-{number}"), b"retained", 0)
+                target.loop.run(kept)
+            many = [stack.enter_context(Attacker.tcp(target.port)) for _ in range(40)]
+            for number, one in enumerate(many):
+                asks = subscribe_packet(1, (TOPICS.answers("bob", f"new-{number}"), 0))
+                one.send(connect_packet("bob", password_of("bob")), asks)
+            without = 0
+            for one in many:
+                try:
+                    one.expect(2)
+                    one.expect(SUBACK, 1.0)
+                except (TimeoutError, Ended):
+                    without += 1
+            return without
+
+    with both() as (stock, ours):
+        print(f"stock aMQTT: {unanswered(stock)} of 40 never answered")  # noqa: T201 - the proof is a count
+        assert unanswered(ours) == 0
+
+
 def test_b7_a_second_subscription_does_not_change_the_qos() -> None:
     def works_on(target: Target) -> bool:
         with device(target.port, "bob") as bob:
@@ -156,6 +256,34 @@ def test_b7_a_second_subscription_does_not_change_the_qos() -> None:
     with both() as (stock, ours):
         assert works_on(stock)
         assert not works_on(ours)
+
+
+def test_b7_a_message_at_qos_0_comes_at_qos_1() -> None:
+    def works_on(target: Target) -> bool:
+        async def allows(**_: Any) -> bool:
+            return True
+
+        instead_of_topic_filtering(target, allows)
+        with device(target.port, "bob", BOB) as bob, device(target.port, "alice") as alice:
+            alice.send(publish_packet(BOB, b"at 0"))
+            try:
+                return bob.message(1.0).qos == 1
+            except TimeoutError:
+                return False
+
+    with both() as (stock, ours):
+        assert works_on(stock)
+        assert not works_on(ours), "whatever a plugin allows: from device to device nothing goes"
+
+
+def test_b7_what_a_plugin_sends_comes_at_the_lower_qos() -> None:
+    with Ours() as ours, device(ours.port, "bob", BOB) as bob:
+        handler = handler_of(ours, only_session(ours))
+        for qos in (0, 1, 2):
+            ours.loop.run(handler.mqtt_publish(BOB, b"event", qos, retain=True))
+        heard = bob.messages()
+        assert [message.qos for message in heard] == [0, 1, 1]
+        assert not any(message.is_retained for message in heard)
 
 
 @pytest.mark.parametrize(("asked", "granted"), [(0, 0), (1, 1), (2, 1)])

@@ -12,6 +12,7 @@ from tests.attacks.raw_mqtt import (
     CONNACK,
     GOODBYE,
     PING,
+    SUBACK,
     Attacker,
     connect_packet,
     device,
@@ -82,6 +83,7 @@ LATER = {
     "a subscribe with packet id 0": subscribe_packet(0, (BOB, 1)),
     "a subscribe without its QoS": packet(0x82, b"\0\1" + text(BOB)),
     "a subscribe of one byte": packet(0x82, b"\0"),
+    "an unsubscribe with other flags": packet(0xA0, b"\0\1" + text(BOB)),
     "an unsubscribe with no filter": unsubscribe_packet(1),
     "an unsubscribe with an empty filter": unsubscribe_packet(1, ""),
     "a puback with packet id 0": puback_packet(0),
@@ -92,11 +94,25 @@ LATER = {
     "a pubcomp": packet(0x70, b"\0\1"),
     "a ping with a body": packet(0xC0, b"x"),
     "a ping with flags": b"\xc1\x00",
+    "a disconnect with flags": b"\xe1\x00",
     "a disconnect with a body": packet(0xE0, b"x"),
 }
 
-STOCK_BEARS = ("a ping with a body", "a subscribe at QoS 3", "a subscribe with no filter", "a publish with packet id 0")
-"""Some of those that aMQTT as it is shipped goes on after."""
+STOCK_WAITS = ("a ping", "a publish", "a subscribe", "garbage")
+"""Some of those that aMQTT as it is shipped neither answers nor ends the connection for."""
+
+STOCK_BEARS = (
+    "a ping with a body",
+    "a publish at QoS 3",
+    "a publish on a topic with U+0000",
+    "a publish with packet id 0",
+    "a subscribe at QoS 3",
+    "a subscribe of one byte",
+    "a subscribe with no filter",
+    "a subscribe with packet id 0",
+    "a subscribe without its QoS",
+)
+"""Some of those that it goes on after."""
 
 
 def _goes_on(target: Target) -> None:
@@ -140,6 +156,21 @@ def test_b12_stock_goes_on_after_some_of_them() -> None:
             with device(stock.port, "alice") as attacker:
                 attacker.send(LATER[name])
                 assert not attacker.is_ended(0.2), name
+        for name in STOCK_WAITS:
+            with Attacker.tcp(stock.port) as attacker:
+                attacker.send(FIRST[name])
+                assert not attacker.is_ended(0.2), name
+
+
+def test_b12_stock_grants_what_there_is_not() -> None:
+    with Stock() as stock:
+        with device(stock.port, "alice") as attacker:
+            attacker.send(subscribe_packet(7, (TOPICS.events("alice"), 3)))
+            assert attacker.expect(SUBACK).body == b"\0\7\3"
+        with Attacker.tcp(stock.port) as attacker:
+            fields = (text("phone"), text(BOB), text("forged"), text("alice"), text(password_of("alice")))
+            attacker.send(_connect(0xDE, *fields))  # a will at QoS 3
+            assert attacker.expect(CONNACK).body == b"\0\0"
 
 
 def test_what_breaks_the_standard_inside_a_burst_ends_what_came_after(ours: Ours) -> None:

@@ -1,10 +1,25 @@
 """Attacks on other people's sessions. Each first succeeds on aMQTT as it is shipped, then fails on ours."""
 
+import asyncio
+import threading
+from contextlib import ExitStack
+
 import pytest
 
 from ringline_broker.bindings.amqtt.device import Bounds
-from tests.attacks.raw_mqtt import BOUND_S, GOODBYE, Attacker, connect_packet, device, publish_packet
-from tests.attacks.targets import SLOW, TOPICS, Ours, Target, both, next_request
+from ringline_broker.settings import ConnectionLimits
+from tests.attacks.inside import becomes
+from tests.attacks.raw_mqtt import (
+    BOUND_S,
+    GOODBYE,
+    Attacker,
+    Ended,
+    connect_packet,
+    device,
+    password_of,
+    publish_packet,
+)
+from tests.attacks.targets import SLOW, TOPICS, Ours, Stock, Target, both, next_request
 
 BOB = TOPICS.events("bob")
 A_WHILE = 1.5
@@ -24,18 +39,18 @@ def test_s1_a_stranger_deletes_a_session() -> None:
 
 
 def test_s2_a_stranger_leaves_a_will_in_a_session() -> None:
-    def works_on(target: Target) -> bool:
+    def works_on(target: Target) -> tuple[bool, bool]:
         with (
             device(target.port, "bob", BOB, client_id="phone", clean=False) as phone,
             device(target.port, "bob", BOB) as tablet,
             Attacker.tcp(target.port) as stranger,
         ):
             assert stranger.connect("bob", "a guess", "phone", clean=False, will=(BOB, b"forged")) != 0
-            return tablet.hears(b"forged", A_WHILE) or phone.is_ended(0.1)
+            return tablet.hears(b"forged", A_WHILE), phone.is_ended(0.1)
 
     with both() as (stock, ours):
-        assert works_on(stock)
-        assert not works_on(ours)
+        assert works_on(stock) == (True, True), "an event was forged, and the victim's connection ended"
+        assert works_on(ours) == (False, False)
 
 
 def test_s3_a_user_changes_name_while_a_slow_check_goes_on() -> None:
@@ -105,6 +120,40 @@ def test_s6_whoever_connects_is_given_what_is_retained_for_others() -> None:
     with both() as (stock, ours):
         assert works_on(stock)
         assert not works_on(ours)
+
+
+def test_s8_silent_connections_lock_everybody_out() -> None:
+    def works_on(target: Target) -> bool:
+        with ExitStack() as stack:
+            for _ in range(20):
+                stack.enter_context(Attacker.tcp(target.port))
+            alice = stack.enter_context(Attacker.tcp(target.port))
+            alice.send(connect_packet("alice", password_of("alice")))
+            try:  # B12: stock accepts the connection, and never says a word
+                return alice.receive(A_WHILE).body != b"\0\0"
+            except (TimeoutError, Ended):
+                return True
+
+    limits = ConnectionLimits(max_logins=20, max_logins_per_address=20)
+    with Stock() as stock, Ours(limits=limits) as ours:
+        server = stock.broker._servers["default"]
+        server.semaphore = asyncio.Semaphore(20)  # what `max_connections: 20` makes
+        assert works_on(stock)
+        assert becomes(stock, lambda: server.conn_count == 0)
+        assert not works_on(ours)
+
+
+def test_s8_who_is_sent_away_before_anything_was_read_leaves_nothing_behind() -> None:
+    with Ours(limits=ConnectionLimits(max_logins=20, max_logins_per_address=20)) as ours, ExitStack() as stack:
+        have_come = threading.Event()
+        ours.loop.loop.call_soon_threadsafe(have_come.wait, BOUND_S)  # so they all wait to be accepted at once
+        for _ in range(30):
+            stack.enter_context(Attacker.tcp(ours.port))
+        have_come.set()
+        alice = stack.enter_context(device(ours.port, "alice"))
+        assert alice.messages() == []
+        stack.close()
+        assert becomes(ours, lambda: not ours.broker._visits, 5.0), ours.broker._visits
 
 
 def test_b2_who_takes_over_hears_nothing() -> None:

@@ -167,3 +167,33 @@ def test_a_websocket_that_reads_nothing_is_cut_off() -> None:
         print(f"cut off after {sent * 10_000} bytes")  # noqa: T201 - the proof is a count
         ours.wait_for_connections(0)
         connection.close()
+
+
+_UPGRADE = (
+    b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: %b\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: %b\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        _UPGRADE % ("Upgrade, \udc9a\udce9".encode("utf-8", "surrogateescape"), b"mqtt"),
+        _UPGRADE % (b"Upgrade", b"mqtt") + b"\x88\x80\0\0\0\0",
+        _UPGRADE % (b"Upgrade", b"mqtt") + b"\x88\x82\0\0\0\0\x03\xe8" + b"\x82\x81\0\0\0\0x",
+        _UPGRADE % (b"Upgrade", b"chat") + b"-Version: 13\r\nno frame at all\r\n\r\n",
+    ],
+    ids=["a header that is no text", "a close at once", "a close with words, and more", "a refusal and no frames"],
+)
+def test_a_handshake_with_its_end_in_it_leaves_nothing_behind(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Found by the fuzzer: each left a traceback, or a connection that never ended."""
+    ours, port = _ours()
+    with ours:
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", port), 10) as raw:
+                raw.sendall(sent)
+                while raw.recv(4_096):
+                    pass
+        ours.wait_for_connections(0)
+        assert ours.loop.call(lambda: len(ours.broker._devices)) == 0
+    assert [line for line in caplog.records if line.levelname == "ERROR"] == []
