@@ -16,7 +16,7 @@ SOURCES = $(wildcard client broker_ext tests examples benchmarks)
 ARGS :=
 PORT :=
 
-.PHONY: help setup run demo bench test lint types architecture pytest pins clean
+.PHONY: help setup run demo bench fuzz test lint types architecture pytest pins clean
 
 help:  ## what can be made
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -42,6 +42,9 @@ demo: $(STAMP)  ## calls, a class, a live room: nine scenes in one terminal
 
 bench: $(STAMP)  ## what a call costs, measured: make bench [ARGS='--full --write']
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: $(STAMP)  ## a million broken inputs for a server: make fuzz [ARGS='--inputs 200000 --seed 7']
+	@exec $(BIN)/python -m tests.fuzz $(ARGS)
 
 test: lint types architecture pytest  ## everything that CI runs: lint, types, architecture, pytest
 

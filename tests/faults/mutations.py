@@ -19,70 +19,91 @@ _ODD_VALUES: Final[tuple[object, ...]] = (
 )  # fmt: skip
 _FIELDS: Final = (
     "op", "id", "dev", "iid", "to", "timeout", "data", "answers", "audience", "online_only", "why", "text", "known",
-    "since", "only", "next", "new",
+    "since", "only", "next", "new", "gid", "user", "users", "role", "preset", "n", "put", "del", "s", "on",
 )  # fmt: skip
 _OPERATIONS: Final = ("invite", "ringing", "accept", "reject", "cancel", "modify", "get", "sync", "Invite", "hangup")
 
 
-def vectors() -> list[bytes]:
-    """All requests, good and bad, that fit into a packet."""
-    payloads = [bytes.fromhex(vector["hex"]) for name in ("good_requests", "bad_requests") for vector in load(name)]
+def vectors(names: tuple[str, ...] = ("good_requests", "bad_requests")) -> list[bytes]:
+    """All requests of these files that fit into a packet."""
+    payloads = [bytes.fromhex(vector["hex"]) for name in names for vector in load(name)]
     return [payload for payload in payloads if len(payload) <= _LONGEST]
 
 
-class Mutator:
-    """Mutates the vectors, the same for the same seed."""
+class Bytes:
+    """Mutations of bytes, whatever they mean.
 
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-        self._vectors = vectors()
+    Args:
+        chance: what decides.
+    """
+
+    def __init__(self, chance: random.Random) -> None:
+        self._random = chance
+
+    def place(self, data: bytes) -> int:
+        """A place in it, the end included."""
+        return self._random.randrange(len(data) + 1)
+
+    def flip(self, data: bytes) -> bytes:
+        if not data:
+            return data
+        at = self._random.randrange(len(data))
+        return data[:at] + bytes((data[at] ^ 1 << self._random.randrange(8),)) + data[at + 1 :]
+
+    def cut(self, data: bytes) -> bytes:
+        return data[: self.place(data)]
+
+    def drop(self, data: bytes) -> bytes:
+        at = self.place(data)
+        return data[:at] + data[at + self._random.randint(1, 4) :]
+
+    def insert(self, data: bytes) -> bytes:
+        at = self.place(data)
+        return data[:at] + self._random.randbytes(self._random.randint(1, 4)) + data[at:]
+
+    def repeat(self, data: bytes) -> bytes:
+        start, end = sorted((self.place(data), self.place(data)))
+        return data[:end] + data[start:]
+
+    def splice(self, data: bytes, other: bytes) -> bytes:
+        return data[: self.place(data)] + other[self.place(other) :]
+
+
+class Mutator:
+    """Mutates requests, the same for the same seed.
+
+    Args:
+        seed: of the chance, or the chance itself.
+        payloads: the requests; those among the vectors, without those of groups, where left out.
+    """
+
+    def __init__(self, seed: int | random.Random, payloads: list[bytes] | None = None) -> None:
+        self._random = seed if isinstance(seed, random.Random) else random.Random(seed)
+        self._vectors = vectors() if payloads is None else payloads
+        some = Bytes(self._random)
         self._ways: tuple[Callable[[bytes], bytes], ...] = (
             *[self._replace] * 8, self._remove, self._remove, self._keep,
-            self._flip, self._flip, self._flip, self._cut, self._drop, self._insert, self._repeat, self._splice,
+            some.flip, some.flip, some.flip, some.cut, some.drop, some.insert, some.repeat,
+            lambda payload: some.splice(payload, self._random.choice(self._vectors)),
         )  # fmt: skip
 
     def next(self) -> bytes:
         """One more."""
         payload = self._random.choice(self._vectors)
-        payload = payload.replace(VECTOR_ID, self._random.randbytes(8))
+        return self.mutate(payload.replace(VECTOR_ID, self._random.randbytes(8)))
+
+    def mutate(self, payload: bytes) -> bytes:
+        """This one, mutated in one to three ways."""
         for _ in range(self._random.choice((1, 1, 1, 2, 3))):
             payload = self._random.choice(self._ways)(payload)
         return payload[:_LONGEST]
-
-    def _place(self, payload: bytes) -> int:
-        return self._random.randrange(len(payload) + 1)
-
-    def _flip(self, payload: bytes) -> bytes:
-        if not payload:
-            return payload
-        at = self._random.randrange(len(payload))
-        return payload[:at] + bytes((payload[at] ^ 1 << self._random.randrange(8),)) + payload[at + 1 :]
-
-    def _cut(self, payload: bytes) -> bytes:
-        return payload[: self._place(payload)]
-
-    def _drop(self, payload: bytes) -> bytes:
-        at = self._place(payload)
-        return payload[:at] + payload[at + self._random.randint(1, 4) :]
-
-    def _insert(self, payload: bytes) -> bytes:
-        at = self._place(payload)
-        return payload[:at] + self._random.randbytes(self._random.randint(1, 4)) + payload[at:]
-
-    def _repeat(self, payload: bytes) -> bytes:
-        start, end = sorted((self._place(payload), self._place(payload)))
-        return payload[:end] + payload[start:]
-
-    def _splice(self, payload: bytes) -> bytes:
-        other = self._random.choice(self._vectors)
-        return payload[: self._place(payload)] + other[self._place(other) :]
 
     def _keep(self, payload: bytes) -> bytes:
         return payload
 
     def _replace(self, payload: bytes) -> bytes:
         """Another value in a field."""
-        meaning = _meaning_of(payload)
+        meaning = meaning_of(payload)
         if meaning is None:
             return payload
         field = self._random.choice(_FIELDS)
@@ -91,14 +112,15 @@ class Mutator:
 
     def _remove(self, payload: bytes) -> bytes:
         """A field less."""
-        meaning = _meaning_of(payload)
+        meaning = meaning_of(payload)
         if not meaning:
             return payload
         meaning.pop(self._random.choice(list(meaning)))
         return bytes(msgpack.packb(meaning))
 
 
-def _meaning_of(payload: bytes) -> dict[Any, Any] | None:
+def meaning_of(payload: bytes) -> dict[Any, Any] | None:
+    """The map that a payload is; None where it is none."""
     try:
         meaning = msgpack.unpackb(payload, strict_map_key=False)
         msgpack.packb(meaning)

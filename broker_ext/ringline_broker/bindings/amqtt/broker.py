@@ -207,9 +207,11 @@ class HardenedBroker(Broker):
         except Exception:
             log.exception("connection from %s failed", link.peer)
         finally:
-            device.hang_up()
-            await link.closed()  # bounded by the sweeper, which cuts off who is not gone in time
-            del self._devices[device]
+            try:
+                device.hang_up()
+                await link.closed()  # bounded by the sweeper, which cuts off who is not gone in time
+            finally:
+                del self._devices[device]
 
     async def _converse(self, visit: Visit, device: Device) -> None:
         try:

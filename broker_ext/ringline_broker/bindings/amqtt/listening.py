@@ -149,6 +149,7 @@ class Listening:
                 continue
             is_told = False
             self._on_socket(self, raw, str(peer[0]))
+            await asyncio.sleep(0)  # while more are waiting, accepting alone lets nobody else have a turn
 
 
 async def open_sockets(host: str | None, port: int) -> list[socket.socket]:

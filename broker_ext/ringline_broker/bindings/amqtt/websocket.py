@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+from http import HTTPStatus
 from typing import Final
 
 from websockets import Subprotocol
@@ -76,7 +77,7 @@ class WebSocketLink:
 
     def close(self) -> None:
         """End after what was written."""
-        if self._protocol.state is State.OPEN:
+        if self._protocol.state is State.OPEN and self._protocol.close_rcvd is None:
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
             self._flush()
         self._stream.close()
@@ -121,10 +122,18 @@ class WebSocketLink:
             receiver.received(b"")
         for event in events:
             if isinstance(event, Request):
-                protocol.send_response(protocol.accept(event))  # a refusal, for whoever does not offer `mqtt`
+                self._answer(event)
             elif isinstance(event, Frame):
                 self._take(event, receiver)
         self._flush()
+
+    def _answer(self, request: Request) -> None:
+        try:
+            response = self._protocol.accept(request)  # a refusal, for whoever does not offer `mqtt`
+        except UnicodeError:  # the library quotes the header that it refuses, and cannot if that is no text
+            response = self._protocol.reject(HTTPStatus.BAD_REQUEST, "A header is not UTF-8.\n")
+        if not self._protocol.eof_sent:  # what followed the request was no frame: it is over before its answer
+            self._protocol.send_response(response)
 
     def _take(self, frame: Frame, receiver: Receiver) -> None:
         """Only binary messages are MQTT; anything else is work without any bytes."""
