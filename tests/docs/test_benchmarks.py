@@ -12,6 +12,7 @@ from benchmarks.forms import SHORT, TOY, Form
 from benchmarks.machine import describe
 from benchmarks.report import page
 from benchmarks.result import Result
+from benchmarks.safety import LOGINS, PROTECTED
 from benchmarks.systems import MOSQUITTO, NAMES, OURS, STOCK
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,9 @@ TABLES = {
     **dict.fromkeys(map(fig.open_subject, TOY.open), fig.OPEN),
     fig.burst_subject(TOY.burst): fig.BURST,
     fig.CLIENT_SUBJECT: fig.CLIENT,
+    **dict.fromkeys(PROTECTED, fig.SAFE),
+    **dict.fromkeys(LOGINS, fig.LOGIN),
+    **dict.fromkeys(map(fig.others_subject, TOY.others), fig.AMONG),
 }
 MACHINE = describe(ROOT, None)
 

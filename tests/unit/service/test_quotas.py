@@ -153,10 +153,10 @@ def test_the_store_is_asked_once_when_there_is_room_again(monkeypatch: pytest.Mo
             asked = 0
             look = bench.store.of_user
 
-            async def counted(*args: object) -> object:
+            async def counted(*args: Any) -> object:
                 nonlocal asked
                 asked += 1
-                return await look(*args)  # type: ignore[arg-type]
+                return await look(*args)
 
             monkeypatch.setattr(bench.store, "of_user", counted)
             for number in range(50):
