@@ -9,7 +9,10 @@ import pytest
 from ringline_broker.cli import app
 from tests.cli.process import Finished, Ringline, assert_clean_error
 
-COMMANDS = ("serve", "user", "group", "listen", "invite", "accept", "reject", "cancel", "modify", "show", "version")
+COMMANDS = (
+    "serve", "user", "cert", "group", "listen", "invite", "accept", "reject", "cancel", "modify", "show", "block",
+    "unblock", "blocked", "version",
+)  # fmt: skip
 
 
 def test_versions() -> None:

@@ -21,10 +21,14 @@ SOON: Final = timedelta(days=30)
 _HELP = """Keep certificates: an authority of one's own, the server's certificate, those of devices.
 
 \b
-The folder has the authority (authority.pem, authority.key), the server's certificate (server.pem, server.key),
-the revocation list (revoked.pem), a copy of each device's certificate (issued/) and, until it is moved to its
-device, the certificate and key of it in one file (devices/NAME.pem). Keep the folder to yourself: whoever has
-authority.key can log in as anybody.
+The folder has
+  authority.pem, authority.key   the authority
+  server.pem, server.key         the server's certificate
+  revoked.pem                    the revocation list
+  issued/                        a copy of each device's certificate
+  devices/NAME.pem               a device's certificate and key in one file,
+                                 until it is moved to its device
+Keep it to yourself: whoever has authority.key can log in as anybody.
 """
 
 app = typer.Typer(name="cert", no_args_is_help=True, help=_HELP)
