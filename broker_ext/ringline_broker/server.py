@@ -1,8 +1,10 @@
 """The embedded server: a store, the service and an aMQTT broker, put together."""
 
 import asyncio
+import contextlib
 import gc
 import logging
+import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _COLLECT_EVERY = 50_000
 """Objects made and not freed, between two looks for cycles."""
+_OTHER_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,23 @@ class Server:
     def counts(self) -> dict[str, int]:
         """What the extension did since the start, see metrics.Counters."""
         return {} if self._service is None else self._service.counters.as_dict()
+
+
+def allow_many_connections(limits: ConnectionLimits) -> None:
+    """Ask the system for as many open files as it gives at the most, and say where that is fewer than the limits allow.
+
+    For a process that is a server and nothing else: many systems give 1,024 at first, a connection takes one.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems say more than they give
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    given, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.max_devices + limits.max_logins + _OTHER_FILES
+    if given < wanted:
+        log.warning(
+            "the system gives %d open files, and as many connections as are allowed want %d: "
+            "raise its limit (ulimit -n), or lower max_devices and max_logins", given, wanted,
+        )  # fmt: skip
 
 
 def calm_collector() -> None:

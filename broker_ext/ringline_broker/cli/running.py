@@ -18,7 +18,7 @@ from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.exposure import dangers
 from ringline_broker.cli.logs import start_logging
 from ringline_broker.cli.options import flag
-from ringline_broker.server import Server, ServerConfig, calm_collector
+from ringline_broker.server import Server, ServerConfig, allow_many_connections, calm_collector
 from ringline_broker.service.ports import StoreInUse
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ def run(told: Serving, opened: dict[str, int]) -> None:
         revoked=options.client_crl,
     )
     calm_collector()
+    allow_many_connections(told.connections)
     try:
         with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
             runner.run(_serve(Server(config), told, opened))

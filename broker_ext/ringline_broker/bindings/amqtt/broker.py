@@ -23,8 +23,9 @@ from ringline_broker.bindings.amqtt.device import LOGGED_CHARS, Bounds, Device
 from ringline_broker.bindings.amqtt.link import Link
 from ringline_broker.bindings.amqtt.listening import Door, Listening, open_sockets
 from ringline_broker.bindings.amqtt.mqtt311 import ConnectRefused, Malformed, Publish
-from ringline_broker.bindings.amqtt.plugin import IDENTITY, Gate, login_of
+from ringline_broker.bindings.amqtt.plugin import Gate, login_of
 from ringline_broker.bindings.amqtt.sparing import SparingLog
+from ringline_broker.bindings.amqtt.sweeper import Sweeper
 from ringline_broker.bindings.amqtt.visit import Visit
 from ringline_broker.service.buckets import Bucket
 from ringline_broker.service.ports import StoreUnavailable
@@ -32,9 +33,6 @@ from ringline_broker.settings import ConnectionLimits
 
 log = logging.getLogger(__name__)
 
-_SWEEP_EVERY_S = 0.5
-_LOOK_AT_ONCE = 256
-"""Devices the sweeper looks at before it lets others have their turn."""
 _GOODBYE_S = 1.0
 _CUT_OFF_S = 0.5
 
@@ -104,7 +102,8 @@ class HardenedBroker(Broker):
             raise
         finally:
             self.logger.disabled = False
-        self._sweeper = asyncio.create_task(self._sweep(), name="ringline-sweeper")
+        sweeper = Sweeper(self._devices, self._gate, self._limits, self.log)
+        self._sweeper = asyncio.create_task(sweeper.run(), name="ringline-sweeper")
 
     async def shutdown(self) -> None:
         """Close every connection and listener, within about two seconds whatever the other ends do."""
@@ -297,43 +296,6 @@ class HardenedBroker(Broker):
         await self.plugins_manager.fire_event(
             BrokerEvents.CLIENT_DISCONNECTED, client_id=client_id, client_session=session
         )
-
-    async def _sweep(self) -> None:
-        """Look after all devices: one look at each, instead of timers for each."""
-        while True:
-            await asyncio.sleep(_SWEEP_EVERY_S)
-            self._gate.look()
-            waiting = 0
-            for number, device in enumerate(tuple(self._devices)):
-                if number % _LOOK_AT_ONCE == _LOOK_AT_ONCE - 1:
-                    await asyncio.sleep(0)
-                try:
-                    self._look_at(device)
-                    waiting += device.link.waiting
-                except Exception:
-                    log.exception("connection from %s cannot be looked after", device.link.peer)
-            if waiting > self._limits.max_waiting_bytes:
-                self._relieve(waiting)
-
-    def _look_at(self, device: Device) -> None:
-        identity = None if device.session is None else device.session.attributes.get(IDENTITY)
-        if device.is_late:
-            self.log.info("connection of %s from %s is over its time: cut off", device.user or "?", device.link.peer)
-            device.cut_off()
-        elif device.user and identity is not None and not self._gate.may_stay(identity):
-            self.log.info("connection of %s from %s may not stay: cut off", device.user, device.link.peer)
-            device.cut_off()
-        else:
-            device.go_on_in_time()
-
-    def _relieve(self, waiting: int) -> None:
-        """Cut off those with the most bytes waiting, until there are no more than may be."""
-        for device in sorted(self._devices, key=lambda one: one.link.waiting, reverse=True):
-            if waiting <= self._limits.max_waiting_bytes:
-                break
-            waiting -= device.link.waiting
-            self.log.warning("too much waits to be sent; %s from %s does not keep up", device.user, device.link.peer)
-            device.cut_off()
 
     async def _session_monitor(self) -> None:
         """Nothing: sessions are clean and end with their connection."""
