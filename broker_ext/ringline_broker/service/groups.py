@@ -99,6 +99,7 @@ class Groups:
         self._counters = counters
         self._replies = replies
         self._quotas = quotas
+        self._audience = outbox.audience
         self._settle_drops = settle
         self._is_behind = False
 
@@ -146,15 +147,25 @@ class Groups:
             for plan in plans.values()
             if plan.view.group is not None and plan.view.group.n != plan.version
         ]
-        lost: set[str] = set()
-        if changes:
-            written = await self._store.commit_groups(changes)
-            lost = {change.group.gid for change, done in zip(changes, written, strict=True) if not done}
-            self._counters.commits += len(changes) - len(lost)
-            self._counters.conflicts += len(lost)
-        await self._finish([plan for gid, plan in plans.items() if gid not in lost])
+        ending = [change.group.gid for change in changes if change.group.dismissed is not None]
+        await self._audience.keep(ending)
+        try:
+            lost = await self._commit(changes)
+            await self._finish([plan for gid, plan in plans.items() if gid not in lost])
+        finally:
+            self._audience.let_go(ending)
         again = {gid: plan.later for gid, plan in plans.items() if plan.later}
         return again | {gid: tasks[gid] for gid in lost}
+
+    async def _commit(self, changes: list[GroupChange]) -> set[str]:
+        """Write new versions; the groups with which another process was faster."""
+        if not changes:
+            return set()
+        written = await self._store.commit_groups(changes)
+        lost = {change.group.gid for change, done in zip(changes, written, strict=True) if not done}
+        self._counters.commits += len(changes) - len(lost)
+        self._counters.conflicts += len(lost)
+        return lost
 
     async def _rooms(self, tasks: dict[str, list[GroupTask]]) -> _Rooms:
         asked = [task for todo in tasks.values() for task in todo]
@@ -229,7 +240,7 @@ class Groups:
             except StoreUnavailable:
                 self._is_behind = True
                 raise
-        self._outbox.group_news(group, since)
+        self._outbox.group_news(group, since, await self._audience.of((group.gid,)))
         if group.dismissed is not None:
             self._binding.close_group(group.gid, None)
 

@@ -1,7 +1,7 @@
 """What one turn publishes: per topic one message with all its events, cut where it would grow too large."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from ringline_broker.engine.groups.model import Group
 from ringline_broker.engine.log import events_since, message_for, recipients_since, ttl_for
 from ringline_broker.engine.model import MEMBERS, Invitation, LogEvent
 from ringline_broker.metrics import Counters
+from ringline_broker.service.membership import Audience
 from ringline_broker.service.ports import Binding, Reach
 
 REACH_WAIT_S = 1.0
@@ -37,17 +38,32 @@ class News(NamedTuple):
 
 
 class Outbox:
-    """Publishes news."""
+    """Publishes news.
 
-    def __init__(self, binding: Binding, topics: Topics, counters: Counters) -> None:
+    Args:
+        binding: where to.
+        audience: who hears what all members of a group hear.
+        topics: the prefix.
+        counters: what is counted.
+    """
+
+    def __init__(self, binding: Binding, audience: Audience, topics: Topics, counters: Counters) -> None:
         self._binding = binding
+        self.audience = audience
         self._topics = topics
         self._counters = counters
 
-    def publish(self, news: list[News], now_ms: int) -> Awaitable[list[Invitation]]:
+    def publish(
+        self, news: list[News], now_ms: int, members: Mapping[str, Sequence[str]] | None = None
+    ) -> Awaitable[list[Invitation]]:
         """Hand the events of these invitations to the broker; what can be handed over is, before this returns.
 
         An inviter's copies of a new invitation come last, since they say who is offline.
+
+        Args:
+            news: the events.
+            now_ms: store time.
+            members: those of each group of these, where the broker has no topics for groups.
 
         Returns:
             To be awaited until everything is handed over: the new online_only invitations that found nobody online.
@@ -61,7 +77,9 @@ class Outbox:
                 if one.is_new and user == one.invitation.inviter:
                     fresh.append(_Fresh(one.invitation, copies, expiry_ms))
                 else:
-                    letters.add(self._topic_of(one.invitation, user), copies.for_user(user), expiry_ms)
+                    packed = copies.for_user(user)
+                    for topic in self._topics_of(one.invitation, user, members or {}):
+                        letters.add(topic, packed, expiry_ms)
         reach = {topic: self._send(topic, *letter) for topic, letter in letters.sealed()}
         waiting = {topic: said for topic, said in reach.items() if not isinstance(said, Reach)}
         told = {topic: said for topic, said in reach.items() if isinstance(said, Reach)}
@@ -71,18 +89,25 @@ class Outbox:
         at_once.set_result(self._tell_inviters(fresh, told))
         return at_once
 
-    def _topic_of(self, invitation: Invitation, user: str) -> str:
-        return self._topics.group_events(invitation.gid) if user == MEMBERS else self._topics.events(user)
+    def _topics_of(self, invitation: Invitation, user: str, members: Mapping[str, Sequence[str]]) -> list[str]:
+        return self._group_topics(invitation.gid, members) if user == MEMBERS else [self._topics.events(user)]
 
-    def group_news(self, group: Group, since: int) -> None:
-        """Publish a group's events after version `since`: on its topic, and on those of the users they name."""
+    def _group_topics(self, gid: str, members: Mapping[str, Sequence[str]]) -> list[str]:
+        if self._binding.has_group_topics:
+            return [self._topics.group_events(gid)]
+        return [self._topics.events(user) for user in members.get(gid, ())]
+
+    def group_news(self, group: Group, since: int, members: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Publish a group's events after version `since`: on its topic, or to its members where there is none; and to
+        the users that they name.
+        """
         letters = _Letters()
+        for_all = self._group_topics(group.gid, members or {})
         for event, p in group_events(group, since):
             packed = [pack(event_map(group_message(event, p, group.gid)))]
-            if event.for_all:
-                letters.add(self._topics.group_events(group.gid), packed, None)
-            for user in event.to:
-                letters.add(self._topics.events(user), packed, None)
+            named = [self._topics.events(user) for user in event.to]
+            for topic in dict.fromkeys((*for_all, *named) if event.for_all else named):
+                letters.add(topic, packed, None)
         for topic, letter in letters.sealed():
             self._send(topic, *letter)
 

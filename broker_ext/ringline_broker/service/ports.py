@@ -247,7 +247,14 @@ class Incoming(NamedTuple):
 
 
 class Binding(Protocol):
-    """How the extension reaches a broker."""
+    """How the extension reaches a broker.
+
+    Attributes:
+        has_group_topics: whether it can take a group's topic away from a member without disturbing them. Where it
+            cannot, what all members hear is handed over once for each, on their own topics.
+    """
+
+    has_group_topics: bool
 
     def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach | Awaitable[Reach]:
         """Hand a message over, in order with those before it, QoS 1.

@@ -38,7 +38,7 @@ from ringline_broker.metrics import Counters
 from ringline_broker.service.blocklist import answer_blocklist
 from ringline_broker.service.group_queries import GroupQueries, Query
 from ringline_broker.service.groups import Groups, GroupTask
-from ringline_broker.service.membership import is_member
+from ringline_broker.service.membership import Audience, is_member
 from ringline_broker.service.newcomers import admit
 from ringline_broker.service.outbox import News, Outbox
 from ringline_broker.service.ports import Binding, Change, Clock, Held, Incoming, Mark, Store, StoreUnavailable
@@ -89,7 +89,7 @@ class Service:
             self._settings.max_invitees, self._settings.max_record_bytes, self._settings.quiet_limit_s * 1000
         )
         self.counters = Counters()
-        self._outbox = Outbox(binding, Topics(self._settings.prefix), self.counters)
+        self._outbox = Outbox(binding, Audience(store, binding), Topics(self._settings.prefix), self.counters)
         self._timers = Timers(store, clock, self._settings, self._fire)
         self._replies = Replies(self._outbox, self.counters)
         self._quotas = Quotas(store, self._settings)
@@ -160,7 +160,7 @@ class Service:
         while late := await self._store.unmarked(_RECOVER_AT_ONCE):
             self.counters.recovered += len(late)
             news = [News(held.invitation, held.mark) for held in late]
-            await self._outbox.publish(news, self._store.now())
+            await self._outbox.publish(news, self._store.now(), await self._members(news))
             await self._store.mark([Mark(h.invitation.iid, h.mark, h.invitation.n) for h in late])
         if self.counters.recovered:
             log.info("published the events of %d invitations again after a restart", self.counters.recovered)
@@ -272,7 +272,7 @@ class Service:
             self.counters.conflicts += len(lost)
         done = [plan for iid, plan in plans.items() if iid not in lost]
         await self._say_when(done)
-        self._publish(done)
+        await self._publish(done)
         return {iid: tasks[iid] for iid in lost}
 
     async def _rooms(self, tasks: dict[str, list[Task]], held: dict[str, Held]) -> dict[str, Room]:
@@ -312,19 +312,23 @@ class Service:
                     wait_ms = await self._quotas.wait_for_room(task.command.user, self._store.now())
                     plan.replies[at] = (task, replace(reply, wait_ms=wait_ms))
 
-    def _publish(self, plans: list[_Plan]) -> None:
+    async def _members(self, news: list[News]) -> dict[str, list[str]] | None:
+        return await self._outbox.audience.of({one.invitation.gid for one in news if one.invitation.gid})
+
+    async def _publish(self, plans: list[_Plan]) -> None:
         news = [
             News(plan.invitation, plan.mark)
             for plan in plans
             if plan.invitation is not None and plan.invitation.n > plan.mark
         ]
+        members = await self._members(news)
         # before the news: a device that rings and answers in one turn is heard to ring first
         for plan in plans:
             for task, reply in plan.replies:
                 if task.request is not None and isinstance(task.command, Ask):
                     self._replies.reply(task.command.user, task.request, reply, plan.invitation)
         if news:
-            handed = self._outbox.publish(news, self._store.now())
+            handed = self._outbox.publish(news, self._store.now(), members)
             self._handed.update((one.invitation.iid, one.invitation.n) for one in news)
             self._marking = asyncio.create_task(self._mark(news, handed, self._marking))
         for one in news:

@@ -163,6 +163,7 @@ class Broker:
     """
 
     def __init__(self) -> None:
+        self.has_group_topics = True
         self.messages: list[tuple[str, bytes, int | None]] = []
         self.reach: dict[str, Reach | Callable[[], Awaitable[Reach]]] = {}
         self.breaks = False

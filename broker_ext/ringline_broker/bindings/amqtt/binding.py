@@ -75,6 +75,7 @@ class AmqttBinding:
         bounds: Bounds | None = None,
         limits: ConnectionLimits | None = None,
     ) -> None:
+        self.has_group_topics = True
         self._listeners = listeners
         self._topics = topics
         self._certificates = certificates

@@ -1,0 +1,89 @@
+"""Groups on a broker that has no topics for them: everybody hears the same, each on their own topic."""
+
+from typing import Any
+
+from ringline.protocol.codec import unpack
+from ringline.protocol.group_messages import CreateGroup, DismissGroup, JoinGroup, RemoveMembers
+from tests.unit.engine.play import accept, invite, new_id
+from tests.unit.service.bench import TOPICS, Bench, run
+
+
+def _bench(**settings: Any) -> Bench:
+    bench = Bench(**settings)
+    bench.broker.has_group_topics = False
+    return bench
+
+
+async def _group(bench: Bench, *members: str) -> None:
+    await bench.ask("ann", CreateGroup(id=new_id(), dev="d1", gid="g", preset="meeting"))
+    for user in members:
+        await bench.ask(user, JoinGroup(id=new_id(), dev="d1", gid="g"))
+
+
+def _heard(bench: Bench, user: str) -> list[str]:
+    """All events of a user, of groups and of invitations, by name."""
+    topic = TOPICS.events(user)
+    return [
+        event["ev"] for where, payload, _ in bench.broker.messages if where == topic for event in _events(payload)
+    ]
+
+
+def _events(payload: bytes) -> list[dict[str, Any]]:
+    events: Any = unpack(payload, 32_768)
+    return list(events)
+
+
+def test_members_hear_of_each_other_and_of_invitations() -> None:
+    async def main() -> None:
+        async with _bench() as bench:
+            await _group(bench, "bob", "cid")
+            await bench.ask("ann", invite("bob", gid="g"))
+            await bench.ask("bob", accept())
+            assert _heard(bench, "ann") == ["group_created", "member_enter", "member_enter", "invited", "accepted"]
+            assert _heard(bench, "bob") == ["member_enter", "member_enter", "invited", "accepted"]
+            assert _heard(bench, "cid") == ["member_enter", "invited", "accepted"]
+            assert not [topic for topic, _, _ in bench.broker.messages if topic == TOPICS.group_events("g")]
+
+    run(main)
+
+
+def test_who_is_removed_hears_that_and_nothing_after() -> None:
+    async def main() -> None:
+        async with _bench() as bench:
+            await _group(bench, "bob", "cid")
+            await bench.ask("ann", invite("bob", "cid", gid="g"))
+            before = len(_heard(bench, "bob"))
+            await bench.ask("ann", RemoveMembers(id=new_id(), dev="d1", gid="g", to=("bob",)))
+            await bench.ask("cid", accept())
+            await bench.ask("dan", JoinGroup(id=new_id(), dev="d1", gid="g"))
+            assert _heard(bench, "bob")[before:] == ["dropped", "member_kicked"]
+            assert _heard(bench, "cid")[-4:] == ["dropped", "member_kicked", "accepted", "member_enter"]
+
+    run(main)
+
+
+def test_all_hear_that_a_group_is_no_more_and_its_invitations_neither() -> None:
+    async def main() -> None:
+        async with _bench() as bench:
+            await _group(bench, "bob", "cid")
+            await bench.ask("ann", invite("bob", gid="g"))
+            await bench.ask("ann", DismissGroup(id=new_id(), dev="d1", gid="g"))
+            for user in ("ann", "bob", "cid"):
+                assert _heard(bench, user)[-2:] == ["dropped", "group_dismissed"]
+            await bench.ask("ann", CreateGroup(id=new_id(), dev="d1", gid="h", preset="meeting"))
+            assert _heard(bench, "bob")[-1] == "group_dismissed"
+
+    run(main)
+
+
+def test_a_thousand_members_hear_each_event_once() -> None:
+    async def main() -> None:
+        async with _bench() as bench:
+            users = [f"u{number:04}" for number in range(1_500)]
+            await _group(bench, *users)
+            before = len(bench.broker.messages)
+            await bench.ask("ann", invite("u0001", gid="g"))
+            topics = [topic for topic, _, _ in bench.broker.messages[before:]]
+            assert len(topics) == len(set(topics)) == 1_501
+
+    run(main)
