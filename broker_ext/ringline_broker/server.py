@@ -11,12 +11,11 @@ from pathlib import Path
 from ringline.protocol.topics import Topics
 from ringline_broker.bindings.amqtt.binding import AmqttBinding, Listener
 from ringline_broker.bindings.amqtt.credentials import Authority
-from ringline_broker.bindings.amqtt.device import Bounds
 from ringline_broker.bindings.amqtt.users import PasswordCheck, UsersFile
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.service.ports import Clock, Store
 from ringline_broker.service.service import Service
-from ringline_broker.settings import ConnectionLimits, Settings
+from ringline_broker.settings import Bounds, ConnectionLimits, Settings
 from ringline_broker.stores import open_store
 
 log = logging.getLogger(__name__)

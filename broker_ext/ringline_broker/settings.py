@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+_MAX_PACKET_ID = 65_535
 _AT_LEAST_ONE = (
     "max_invitees", "max_record_bytes", "max_open", "max_user_bytes", "request_burst", "quiet_limit_s", "retention_s",
     "lease_s",
@@ -94,3 +95,35 @@ class ConnectionLimits:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one connection may take of the server.
+
+    Attributes:
+        packet_bytes: the largest packet a device may send.
+        connect_s: seconds in which it must have sent its CONNECT and been let in.
+        packet_s: seconds in which a packet that has begun must be complete.
+        close_s: seconds in which it must have taken what was still to be sent when its connection was ended.
+        waiting_bytes: bytes waiting to be sent, above which a device that does not read is cut off.
+        unacknowledged: messages it has not acknowledged, above which it is cut off; below 65,536.
+        unsettled: requests of its that have not been dealt with, above which nothing more is read from it.
+        subscriptions: topics it may subscribe to.
+    """
+
+    packet_bytes: int = 32_768
+    connect_s: float = 10.0
+    packet_s: float = 30.0
+    close_s: float = 2.0
+    waiting_bytes: int = 1_048_576
+    unacknowledged: int = 4_096
+    unsettled: int = 256
+    subscriptions: int = 1_024
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.unacknowledged >= _MAX_PACKET_ID:
+            raise ValueError(f"unacknowledged must be below {_MAX_PACKET_ID}, not {self.unacknowledged}")

@@ -21,11 +21,10 @@ from amqtt.session import ApplicationMessage, Session
 from ringline.protocol.topics import Topics
 from ringline_broker.bindings.amqtt.binding import AmqttBinding, Listener
 from ringline_broker.bindings.amqtt.broker import HardenedBroker
-from ringline_broker.bindings.amqtt.device import Bounds
 from ringline_broker.bindings.amqtt.link import StreamLink
 from ringline_broker.bindings.amqtt.users import PasswordCheck
 from ringline_broker.service.ports import Incoming
-from ringline_broker.settings import ConnectionLimits
+from ringline_broker.settings import Bounds, ConnectionLimits
 from tests.attacks.raw_mqtt import BOUND_S, password_of
 from tests.support.running import LoopThread
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from amqtt.contexts import Action
 
-from ringline_broker.bindings.amqtt.device import Bounds
+from ringline_broker.settings import Bounds
 from tests.attacks.inside import (
     handler_of,
     has_left,

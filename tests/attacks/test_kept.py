@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from ringline_broker.bindings.amqtt.device import Bounds
+from ringline_broker.settings import Bounds
 from tests.attacks.inside import event_after_event, leave, only_session
 from tests.attacks.raw_mqtt import BOUND_S, Attacker, SocketWire
 from tests.attacks.targets import TOPICS, Ours, Stock, Target, both

@@ -7,9 +7,10 @@ from collections import Counter
 from amqtt.session import Session
 
 from ringline_broker.bindings.amqtt.binding import Listener
-from ringline_broker.bindings.amqtt.device import Bounds, Device
+from ringline_broker.bindings.amqtt.device import Device
 from ringline_broker.bindings.amqtt.link import StreamLink
 from ringline_broker.bindings.amqtt.websocket import WebSocketLink
+from ringline_broker.settings import Bounds
 from tests.attacks.raw_mqtt import GOODBYE, Attacker, connect_packet, publish_packet, subscribe_packet
 from tests.attacks.targets import SLOW, TOPICS, Ours
 

@@ -13,8 +13,7 @@ import pytest
 
 from ringline_broker.bindings.amqtt.admission import address_key
 from ringline_broker.bindings.amqtt.binding import Listener
-from ringline_broker.bindings.amqtt.device import Bounds
-from ringline_broker.settings import ConnectionLimits
+from ringline_broker.settings import Bounds, ConnectionLimits
 from tests.attacks.raw_mqtt import (
     CONNACK,
     PING,

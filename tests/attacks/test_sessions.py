@@ -6,8 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from ringline_broker.bindings.amqtt.device import Bounds
-from ringline_broker.settings import ConnectionLimits
+from ringline_broker.settings import Bounds, ConnectionLimits
 from tests.attacks.inside import becomes
 from tests.attacks.raw_mqtt import (
     BOUND_S,

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from ringline_broker.bindings.amqtt.binding import Listener
-from ringline_broker.bindings.amqtt.device import Bounds
+from ringline_broker.settings import Bounds
 from tests.attacks.raw_mqtt import (
     BOUND_S,
     GOODBYE,

@@ -12,7 +12,7 @@ from websockets.sync.client import connect as connect_websocket
 from websockets.typing import Subprotocol
 
 from ringline_broker.bindings.amqtt.binding import Listener
-from ringline_broker.bindings.amqtt.device import Bounds
+from ringline_broker.settings import Bounds
 from tests.attacks.raw_mqtt import (
     PING,
     Attacker,

@@ -24,6 +24,7 @@ class _Collector:
     """A binding that keeps what it is handed."""
 
     def __init__(self) -> None:
+        self.has_group_topics = True
         self.messages: list[Message] = []
 
     def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach:

@@ -14,9 +14,8 @@ from ringline.protocol.group_messages import GROUP_REQUESTS
 from ringline.protocol.messages import ANSWER, EVENTS, REQUESTS, Event, OnInvitation, Refusal, State
 from ringline.protocol.reasons import REASONS
 from ringline.protocol.shapes import Request
-from ringline_broker.bindings.amqtt.device import Bounds
 from ringline_broker.service import outbox
-from ringline_broker.settings import ConnectionLimits, Settings
+from ringline_broker.settings import Bounds, ConnectionLimits, Settings
 
 _REQUIRED: Final = "**required**"
 _LOWEST: Final = str(-limits.MAX_INT)

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import Level
 from ringline_broker.cli.options import flag, make
-from ringline_broker.settings import ConnectionLimits, Settings
+from ringline_broker.settings import Bounds, ConnectionLimits, Settings
 
 T = TypeVar("T")
 
@@ -77,11 +77,13 @@ class Serving:
         options: how it listens, and where it keeps things.
         settings: what the extension allows.
         connections: what the broker takes of connections.
+        bounds: what one connection may take.
     """
 
     options: ServeOptions = field(default_factory=ServeOptions)
     settings: Settings = field(default_factory=Settings)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 def merged(file: Path | None, told: Serving, flags: set[str]) -> Serving:
@@ -153,11 +155,13 @@ def _fits(value: object, wanted: Any) -> bool:  # noqa: ANN401 - likewise
         return value in get_args(wanted)
     if _is_path(wanted):
         return type(value) is str
-    return type(value) in _kinds(wanted)  # a bool is no int here
+    kinds = _kinds(wanted)
+    return type(value) in ((*kinds, int) if float in kinds else kinds)  # a bool is no int here
 
 
 def _wanted(wanted: Any) -> str:  # noqa: ANN401 - likewise
     if get_origin(wanted) is Literal:
         return "one of " + ", ".join(get_args(wanted))
-    words = {str: "a string", Path: "a path, as a string", int: "a whole number", bool: "true or false"}
+    words = {str: "a string", Path: "a path, as a string", int: "a whole number", float: "a number",
+             bool: "true or false"}  # fmt: skip
     return words[_kinds(wanted)[0]]

@@ -52,6 +52,7 @@ def run(told: Serving, opened: dict[str, int]) -> None:
         users=options.users,
         settings=told.settings,
         connections=told.connections,
+        bounds=told.bounds,
         authority=options.client_ca,
         revoked=options.client_crl,
     )

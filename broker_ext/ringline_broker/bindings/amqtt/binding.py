@@ -11,11 +11,10 @@ from amqtt.errors import BrokerError
 from ringline.protocol.topics import Topics
 from ringline_broker.bindings.amqtt.broker import HardenedBroker
 from ringline_broker.bindings.amqtt.credentials import Authority, Credentials, Identity, Login
-from ringline_broker.bindings.amqtt.device import Bounds
 from ringline_broker.bindings.amqtt.listening import CannotListen, Door, tls_context
 from ringline_broker.bindings.amqtt.users import PasswordCheck
 from ringline_broker.service.ports import Incoming, Reach
-from ringline_broker.settings import ConnectionLimits
+from ringline_broker.settings import Bounds, ConnectionLimits
 
 log = logging.getLogger(__name__)
 

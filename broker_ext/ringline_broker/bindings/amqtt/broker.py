@@ -19,7 +19,7 @@ from amqtt.session import Session
 
 from ringline_broker.bindings.amqtt import mqtt311
 from ringline_broker.bindings.amqtt.admission import Admission
-from ringline_broker.bindings.amqtt.device import LOGGED_CHARS, Bounds, Device
+from ringline_broker.bindings.amqtt.device import LOGGED_CHARS, Device
 from ringline_broker.bindings.amqtt.link import Link
 from ringline_broker.bindings.amqtt.listening import Door, Listening, open_sockets
 from ringline_broker.bindings.amqtt.mqtt311 import ConnectRefused, Malformed, Publish
@@ -29,7 +29,7 @@ from ringline_broker.bindings.amqtt.sweeper import Sweeper
 from ringline_broker.bindings.amqtt.visit import Visit
 from ringline_broker.service.buckets import Bucket
 from ringline_broker.service.ports import StoreUnavailable
-from ringline_broker.settings import ConnectionLimits
+from ringline_broker.settings import Bounds, ConnectionLimits
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
@@ -15,6 +14,7 @@ from ringline_broker.bindings.amqtt.mqtt311 import Malformed, Packet, PacketRead
 from ringline_broker.bindings.amqtt.receipts import Receipts
 from ringline_broker.bindings.amqtt.sparing import SparingLog
 from ringline_broker.service.buckets import Bucket
+from ringline_broker.settings import Bounds
 
 if TYPE_CHECKING:
     from amqtt.broker import BrokerContext
@@ -24,38 +24,6 @@ MAX_PACKET_ID: Final = 65_535
 LOGGED_CHARS: Final = 100
 """What a log line quotes of what somebody sent."""
 _COMPLAINTS: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What one connection may take of the server.
-
-    Attributes:
-        packet_bytes: the largest packet a device may send.
-        connect_s: seconds in which it must have sent its CONNECT and been let in.
-        packet_s: seconds in which a packet that has begun must be complete.
-        close_s: seconds in which it must have taken what was still to be sent when its connection was ended.
-        waiting_bytes: bytes waiting to be sent, above which a device that does not read is cut off.
-        unacknowledged: messages it has not acknowledged, above which it is cut off; below 65,536.
-        unsettled: requests of its that have not been dealt with, above which nothing more is read from it.
-        subscriptions: topics it may subscribe to.
-    """
-
-    packet_bytes: int = 32_768
-    connect_s: float = 10.0
-    packet_s: float = 30.0
-    close_s: float = 2.0
-    waiting_bytes: int = 1_048_576
-    unacknowledged: int = 4_096
-    unsettled: int = 256
-    subscriptions: int = 1_024
-
-    def __post_init__(self) -> None:
-        for name in self.__slots__:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
-        if self.unacknowledged >= MAX_PACKET_ID:
-            raise ValueError(f"unacknowledged must be below {MAX_PACKET_ID}, not {self.unacknowledged}")
 
 
 class Owner(Protocol):

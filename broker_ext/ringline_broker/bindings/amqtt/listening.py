@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ringline.protocol.errors import RinglineError
-from ringline_broker.bindings.amqtt.device import Bounds
 from ringline_broker.bindings.amqtt.link import READ_AT_ONCE, Link, StreamLink
 from ringline_broker.bindings.amqtt.websocket import WebSocketLink
+from ringline_broker.settings import Bounds
 
 log = logging.getLogger(__name__)
 
