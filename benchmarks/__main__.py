@@ -36,7 +36,7 @@ def allow_files(form: Form) -> None:
     Raises:
         BenchError: that many may not be open.
     """
-    wanted = max(form.devices, form.users) + OTHER_FILES
+    wanted = max(form.devices, form.users, *form.others) + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY != hard < wanted:
         raise BenchError(f"{wanted} files must be open at once, and `ulimit -Hn` allows {hard}")
@@ -65,7 +65,7 @@ def measure(form: Form) -> Result:
         seconds=time.monotonic() - began,
         machine=machine,
         notes=notes,
-        settings=bench.settings,
+        settings=bench.all_settings(),
         samples=bench.book.samples,
     )
 

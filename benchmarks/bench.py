@@ -16,6 +16,7 @@ from benchmarks.forms import Form
 from benchmarks.measure import resident_bytes
 from benchmarks.orders import Order, Report
 from benchmarks.processes import ROOT, Running, carry_out, child, first_line
+from benchmarks.safety import Safety, cpu_us
 from benchmarks.systems import DATABASE, Lab, System, embedded_memory, embedded_on, systems
 
 KIB = 1024
@@ -57,6 +58,7 @@ class Bench:
         shared = Order(kind="", count=0, users=form.users, outstanding=form.outstanding)
         self._calling = replace(shared, kind="ringline", count=form.calls, warm_up=form.warm_up)
         self._opening = replace(shared, kind="open")
+        self._safety = Safety(form, lab, self.book, self._load)
         self._left_behind: dict[int, Path] = {}
 
     def parts(self) -> dict[str, list[Step]]:
@@ -65,6 +67,9 @@ class Bench:
             "calls": self._in_turn("calls", self._form.rounds, 1.2 + self._form.calls / 1_000, self._calls),
             "rate": self._in_turn("latency", self._form.rate_rounds, self._rate_seconds(), self._latency),
             "devices": self._in_turn("devices", 1, 0.5 + self._form.devices / 1_000, self._devices),
+            "safety": self._rounds("safety", self._form.safe_rounds, 2.0, self._safety.calls(self._calling)),
+            "logins": self._rounds("login", self._form.login_rounds, 1.5, self._safety.logins()),
+            "among": self._among_steps(),
             "open": self._open_steps(),
             "client": [
                 Step(f"client, round {n} of {self._form.client_rounds}", 1.0, self._client)
@@ -75,6 +80,10 @@ class Bench:
     def steps(self) -> list[Step]:
         """All of them."""
         return [step for part in self.parts().values() for step in part]
+
+    def all_settings(self) -> dict[str, list[str]]:
+        """How each server was set up, by its own word."""
+        return self.settings | self._safety.settings
 
     # Systems beside each other.
 
@@ -93,7 +102,7 @@ class Bench:
         with system.start(self._lab) as running:
             self.settings[system.name] = list(running.settings)
             report = self._load(running, replace(self._calling, kind=system.calls, seed=seed))
-        self.book.add(system.name, fig.CPU_US, _cpu_us(report))
+        self.book.add(system.name, fig.CPU_US, cpu_us(report))
         self.book.add(system.name, fig.CALLS_PER_S, report.count / report.seconds)
         self.book.add(system.name, fig.GENERATOR, report.generator_share * 100)
         self.book.add(system.name, fig.PAYLOAD, report.payload_bytes / report.count)
@@ -111,6 +120,24 @@ class Bench:
         with system.start(self._lab) as running:
             report = self._load(running, order)
         self.book.add(system.name, fig.DEVICE_KIB, report.server_growth / report.count / KIB)
+
+    def _rounds(
+        self, what: str, rounds: int, seconds: float, runs: list[tuple[str, Callable[[int], None]]]
+    ) -> list[Step]:
+        """Likewise, of runs of ours."""
+        return [
+            Step(f"{what}, round {n} of {rounds}: {name}", seconds, partial(work, n))
+            for n in range(1, rounds + 1)
+            for name, work in runs
+        ]
+
+    def _among_steps(self) -> list[Step]:
+        rounds = self._form.others_rounds
+        return [
+            Step(f"among {count:,} others, round {n} of {rounds}", 4.0, partial(self._safety.among, count, n))
+            for n in range(1, rounds + 1)
+            for count in self._form.others
+        ]
 
     # Ours with many open invitations.
 
@@ -172,7 +199,7 @@ class Bench:
         order = replace(self._calling, warm_up=self._form.calls, seed=seed)
         with self._holding(count) as running:
             report = self._load(running, order)
-        self.book.add(fig.open_subject(count), fig.OPEN_CPU_US, _cpu_us(report))
+        self.book.add(fig.open_subject(count), fig.OPEN_CPU_US, cpu_us(report))
 
     def _deadlines_among(self, count: int, seed: int) -> None:
         form = self._form
@@ -216,7 +243,3 @@ class Bench:
         cuts = statistics.quantiles(values, n=100, method="inclusive")
         self.book.add(subject, median, cuts[49])
         self.book.add(subject, tail, cuts[98])
-
-
-def _cpu_us(report: Report) -> float:
-    return report.server_cpu_s / report.count * 1e6

@@ -1,12 +1,13 @@
 """Calls: invite and accept, through the extension, or peer to peer as a broker alone carries them."""
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import msgpack
 
-from benchmarks.load import Load, events, evt_topic, new_iid, req_topic
+from benchmarks.load import BOUND_S, Load, events, evt_topic, is_done, new_iid, req_topic, request
 from benchmarks.orders import Order
 from benchmarks.wire import LoadDevice
 
@@ -70,7 +71,25 @@ class RinglineCalls(Calls):
     topic = req_topic("{sender}")
     parties_that_hear = 2
 
+    def __init__(self, order: Order, port: int) -> None:
+        super().__init__(order, port)
+        self._have_blocked = asyncio.Semaphore(0)
+
+    async def connect(self, count: int) -> None:
+        await super().connect(count)
+        if not self.order.blocked:
+            return
+        strangers = [f"stranger-{number:03}" for number in range(self.order.blocked)]
+        for number in range(count):
+            self.send(number, req_topic(self.user(number)), request("block", users=strangers))
+        async with asyncio.timeout(BOUND_S):
+            for _ in range(count):
+                await self._have_blocked.acquire()
+
     def heard(self, device: LoadDevice, topic: bytes, payload: bytes, /) -> None:
+        if self._have_blocked.locked() and is_done(topic, payload):
+            self._have_blocked.release()
+            return
         for event in events(topic, payload):
             if event["iid"] not in self._calls:
                 continue  # of an invitation that another load left open

@@ -77,6 +77,28 @@ CLIENT_MIB: Final = Figure("client_mib", "with a connected client", "MiB", 1, "m
 EXTRA_MIB: Final = Figure("extra_mib", "what the client adds", "MiB", 1, "the difference of the two.")
 IMPORT_MS: Final = Figure("import_ms", "import time", "ms", 0, "of the client, and of all that it imports.")
 
+SAFE_CPU_US: Final = Figure(
+    "safe_cpu_us", "CPU a call", "µs", 0, "as above; with TLS, the handshakes were before and do not count."
+)
+LOGIN_US: Final = Figure(
+    "login_us",
+    "CPU each",
+    "µs",
+    0,
+    "of all the server's processes, from the connection to its end; nothing else is connected.",
+)
+QUESTION_US: Final = Figure(
+    "question_us",
+    "a question and its answer",
+    "µs",
+    0,
+    "CPU for one request of one device, read, looked up and refused, and for the delivery of one message to it.",
+)
+SUBSCRIBE_US: Final = Figure("subscribe_us", "a SUBSCRIBE of two topics", "µs", 0, "CPU for its check and its SUBACK.")
+CONNECT_US: Final = Figure(
+    "connect_us", "a connection", "µs", 0, "CPU for a login under any name, without TLS, and for its end."
+)
+
 CALLS: Final = (
     CPU_US, CALLS_PER_S, GENERATOR, PAYLOAD, RING_P50, RING_P99, ANSWER_P50, ANSWER_P99, DEVICE_KIB
 )  # fmt: skip
@@ -84,11 +106,19 @@ OPEN: Final = (OPEN_CPU_US, LAG_P50, LAG_P99, START_S, INVITATION_KIB)
 BURST: Final = (BURST_P50, BURST_P99)
 CLIENT: Final = (BARE_MIB, CLIENT_MIB, EXTRA_MIB, IMPORT_MS)
 CLIENT_SUBJECT: Final = "client"
+SAFE: Final = (SAFE_CPU_US,)
+LOGIN: Final = (LOGIN_US,)
+AMONG: Final = (QUESTION_US, SUBSCRIBE_US, CONNECT_US)
 
 
 def open_subject(count: int) -> str:
     """The name of a server with so many open invitations."""
     return f"{count:,} open"
+
+
+def others_subject(count: int) -> str:
+    """The name of a server with so many others connected."""
+    return f"{count:,} others"
 
 
 def burst_subject(count: int) -> str:

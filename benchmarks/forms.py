@@ -28,6 +28,13 @@ class Form:
         burst: how many come due within one second; 0: not measured.
         burst_after_s: seconds in which so many can be opened.
         client_rounds: starts of the client.
+        safe_rounds: runs of calls with each of the protections.
+        login_rounds: runs of each kind of login.
+        logins: in such a run.
+        slow_logins: in such a run where each password is checked with argon2.
+        others: numbers of devices that are connected and silent.
+        others_rounds: runs among them.
+        acts: questions, SUBSCRIBEs and connections in such a run.
     """
 
     name: str
@@ -49,6 +56,13 @@ class Form:
     burst: int
     burst_after_s: int
     client_rounds: int
+    safe_rounds: int
+    login_rounds: int
+    logins: int
+    slow_logins: int
+    others: tuple[int, ...]
+    others_rounds: int
+    acts: int
 
 
 SHORT: Final = Form(
@@ -68,6 +82,13 @@ SHORT: Final = Form(
     burst=0,
     burst_after_s=0,
     client_rounds=3,
+    safe_rounds=5,
+    login_rounds=3,
+    logins=300,
+    slow_logins=10,
+    others=(100, 2_000),
+    others_rounds=3,
+    acts=1_000,
 )
 FULL: Final = Form(
     name="full",
@@ -86,6 +107,13 @@ FULL: Final = Form(
     burst=10_000,
     burst_after_s=20,
     client_rounds=7,
+    safe_rounds=7,
+    login_rounds=5,
+    logins=1_000,
+    slow_logins=30,
+    others=(100, 2_000),
+    others_rounds=5,
+    acts=3_000,
 )
 TOY: Final = Form(
     name="toy",
@@ -106,4 +134,11 @@ TOY: Final = Form(
     burst=20,
     burst_after_s=2,
     client_rounds=1,
+    safe_rounds=1,
+    login_rounds=1,
+    logins=10,
+    slow_logins=2,
+    others=(5, 20),
+    others_rounds=1,
+    acts=20,
 )

@@ -11,6 +11,7 @@ import uvloop
 
 from benchmarks.calls import BareCalls, RinglineCalls
 from benchmarks.load import Connecting, Load
+from benchmarks.logins import Handshakes, Logins, Questions, Subscriptions
 from benchmarks.measure import cpu_seconds, resident_bytes
 from benchmarks.openings import Burst, Deadlines, Openings
 from benchmarks.orders import Order, Report
@@ -22,6 +23,10 @@ LOADS: Final[dict[str, type[Load]]] = {
     "deadlines": Deadlines,
     "burst": Burst,
     "connect": Connecting,
+    "login": Logins,
+    "handshake": Handshakes,
+    "ask": Questions,
+    "subscribe": Subscriptions,
 }
 
 

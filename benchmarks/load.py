@@ -10,7 +10,7 @@ from typing import TypedDict, cast
 import msgpack
 
 from benchmarks.orders import Order
-from benchmarks.wire import LoadDevice, connect
+from benchmarks.wire import LoadDevice, connect, tls_of
 
 DEVICE = "device-1"
 BOUND_S = 900.0
@@ -47,7 +47,8 @@ class Load:
 
     def __init__(self, order: Order, port: int) -> None:
         self.order = order
-        self._port = port
+        self.port = port
+        self.tls = tls_of(order.authority, order.certificate)
         self.tally = Tally()
         self.random = random.Random(order.seed)
         self._devices: list[LoadDevice] = []
@@ -60,7 +61,7 @@ class Load:
         for number in range(len(self._devices), len(self._devices) + count):
             user = f"u{number:05}"
             topics = [evt_topic(user), f"ringline/v1/u/{user}/d/{DEVICE}"]
-            self._devices.append(await connect(self._port, user, topics, self._hear, self._lost))
+            self._devices.append(await connect(self.port, user, topics, self._hear, self._lost, tls=self.tls))
 
     async def run(self, count: int) -> Tally:
         """Do it so many times; what was seen."""
@@ -119,9 +120,13 @@ class Load:
         """The name of a user."""
         return self._devices[number].user
 
+    def device(self, number: int) -> LoadDevice:
+        """A user's device."""
+        return self._devices[number]
+
     def request(self, op: str, iid: str, **more: object) -> bytes:
-        """A request of the protocol."""
-        return msgpack.packb({"op": op, "id": os.urandom(8), "dev": DEVICE, "iid": iid, **more})
+        """A request of the protocol, about an invitation."""
+        return request(op, iid=iid, **more)
 
     def send(self, device: LoadDevice | int, topic: str, payload: bytes) -> None:
         """Publish at QoS 1."""
@@ -154,6 +159,11 @@ class Connecting(Load):
             self.end()
 
 
+def request(op: str, **more: object) -> bytes:
+    """A request of the protocol."""
+    return msgpack.packb({"op": op, "id": os.urandom(8), "dev": DEVICE, **more})
+
+
 def new_iid() -> str:
     """As long as a client's own."""
     return os.urandom(8).hex()
@@ -167,6 +177,11 @@ def req_topic(user: str) -> str:
 def evt_topic(user: str) -> str:
     """Where a user's devices hear."""
     return f"ringline/v1/u/{user}/evt"
+
+
+def is_done(topic: bytes, payload: bytes) -> bool:
+    """Whether this is an answer that says that it is done."""
+    return topic.endswith(b"/d/" + DEVICE.encode()) and "err" not in msgpack.unpackb(payload)
 
 
 def events(topic: bytes, payload: bytes) -> list[Event]:

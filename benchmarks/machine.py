@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import sqlite3
+import ssl
 import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -75,6 +76,7 @@ def describe(folder: Path, mosquitto: str | None) -> dict[str, str]:
         "file system of the stores": _file_system(folder),
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         **{name: version(name) for name in ("ringline", "amqtt", "uvloop", "msgpack", "paho-mqtt")},
+        "OpenSSL": ssl.OPENSSL_VERSION.removeprefix("OpenSSL "),
         "sqlite": sqlite3.sqlite_version,
         "mosquitto": _mosquitto_version(mosquitto) if mosquitto else "not installed",
     }

@@ -11,7 +11,8 @@ class Order:
     Attributes:
         kind: `ringline` and `bare` make calls; `open` opens invitations that stay open; `deadlines` opens some whose
             deadlines spread at random over `spread_s`, `burst` some that are all due within one second, and both hear
-            them time out; `connect` connects more devices.
+            them time out; `connect` connects more devices; `login` logs in and goes, again and again, `handshake` goes
+            after the handshake of TLS; `ask` asks questions, `subscribe` subscribes to the same topic again.
         count: calls, invitations or devices that are measured.
         warm_up: how many come before them and are not measured.
         users: how many are connected, one device each.
@@ -20,6 +21,10 @@ class Order:
         seed: who calls whom, and when a deadline falls.
         timeout_s: of the invitations; with `deadlines` and `burst`, when the first is due.
         spread_s: whole seconds over which deadlines spread.
+        blocked: how many others every user has blocked, none of whom calls.
+        names: how many users log in in turn with `login`.
+        authority: over TLS, the file of who vouches for the server.
+        certificate: the file of the certificate to log in with.
     """
 
     kind: str
@@ -31,6 +36,10 @@ class Order:
     seed: int = 1
     timeout_s: int = 86_400
     spread_s: int = 1
+    blocked: int = 0
+    names: int = 1
+    authority: str = ""
+    certificate: str = ""
 
     def to_json(self) -> str:
         """As one line."""

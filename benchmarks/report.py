@@ -8,6 +8,7 @@ from typing import Final
 from benchmarks import figures as fig
 from benchmarks.figures import Figure
 from benchmarks.result import Result
+from benchmarks.safety import ANY_NAME, BLOCKED, LOGINS, NO_LIMITS, PROTECTED
 from benchmarks.systems import MOSQUITTO, NAMES, OURS, OURS_IN_MEMORY, STOCK
 
 NOTHING: Final = "-"
@@ -17,7 +18,7 @@ _RATIOS: Final = ((OURS, STOCK), (OURS_IN_MEMORY, STOCK), (OURS, MOSQUITTO), (ST
 
 def page(result: Result) -> str:
     """The page."""
-    parts = (_head, _method, _calls, _open, _burst, _client, _machine, _servers)
+    parts = (_head, _method, _calls, _safety, _logins, _among, _open, _burst, _client, _machine, _servers)
     return "\n\n".join(part(result) for part in parts) + "\n"
 
 
@@ -49,7 +50,11 @@ changes every figure here. A figure is the median of its rounds, with the least 
 
 def _method(result: Result) -> str:
     form = result.form
-    rounds = f"Rounds: {form.rounds} of calls, {form.rate_rounds} of latency, {form.open_rounds} with open invitations."
+    rounds = (
+        f"Rounds: {form.rounds} of calls, {form.rate_rounds} of latency, {form.safe_rounds} of calls with each "
+        f"protection, {form.login_rounds} of logins, {form.others_rounds} among others, {form.open_rounds} with open "
+        "invitations."
+    )
     runs = f"A run measures {form.calls:,} calls, after {form.warm_up:,} that warm it up and do not count."
     lines = [
         *result.notes,
@@ -60,6 +65,7 @@ def _method(result: Result) -> str:
         "A call is an invite and an accept without data, QoS 1. It ends when both parties have heard of both.",
         "A bare call is the same two payloads, peer to peer. It ends when the caller has the accept.",
         "Devices subscribe to the same two topics everywhere.",
+        "Limits are off or out of reach, but where it says so: so few users at one address call more than people do.",
     ]
     return f"## How it is measured\n\n{_bullets(lines)}"
 
@@ -76,6 +82,58 @@ def _calls(result: Result) -> str:
         f"## Calls\n\n{_table(result, there, fig.CALLS)}{missing}\n\n{_meanings(fig.CALLS)}\n\n"
         f"### CPU a call, as ratios\n\n{_rows(['', 'ratio'], ratios)}"
     )
+
+
+def _safety(result: Result) -> str:
+    intro = _paragraph(
+        "Ours, with sqlite, under the load of the calls above: with no limits; with limits on everything, of which "
+        "this load meets none; over TLS, with no limits; and with no limits, but a blocklist of "
+        f"{BLOCKED} users, none of whom calls, for every user. What cannot be turned off is in all of them: what each "
+        "user has in the store is counted, and the packets of each are."
+    )
+    return (
+        f"## What safety costs\n\n{intro}\n\n{_table(result, PROTECTED, fig.SAFE)}\n\n{_meanings(fig.SAFE)}\n\n"
+        f"### Protected calls, as ratios\n\n{_ratios(result, PROTECTED, NO_LIMITS, fig.SAFE_CPU_US)}"
+    )
+
+
+def _logins(result: Result) -> str:
+    intro = _paragraph(
+        "One device after the other logs in, with nothing else connected, and goes without subscribing: under any "
+        "name; with a password that was right before; with one that is checked with argon2id as the library recommends "
+        "it; with a certificate, which is checked in the handshake of TLS; and the handshake alone, of a server that "
+        "asks for no certificate. Keys are of the curve P-256, as `ringline cert` makes them."
+    )
+    return (
+        f"## Logins\n\n{intro}\n\n{_table(result, LOGINS, fig.LOGIN)}\n\n{_meanings(fig.LOGIN)}\n\n"
+        f"### Logins, as ratios\n\n{_ratios(result, LOGINS, ANY_NAME, fig.LOGIN_US)}"
+    )
+
+
+def _among(result: Result) -> str:
+    few, many = (fig.others_subject(of(result.form.others)) for of in (min, max))
+    intro = _paragraph(
+        "What one device does, one thing at a time, while so many others are connected, subscribed and silent, must "
+        "not depend on how many they are. The server looks after each connection twice a second; that is counted too."
+    )
+    rows = [
+        (f"{figure.title}, most others : least", _ratio(_median(result, many, figure), _median(result, few, figure)))
+        for figure in fig.AMONG
+    ]
+    return (
+        f"## Among others\n\n{intro}\n\n{_table(result, list(dict.fromkeys((few, many))), fig.AMONG)}\n\n"
+        f"{_meanings(fig.AMONG)}\n\n### Among others, as ratios\n\n{_rows(['', 'ratio'], rows)}"
+    )
+
+
+def _ratios(result: Result, subjects: Sequence[str], base: str, figure: Figure) -> str:
+    """Each to the first of them."""
+    found = [
+        (f"{one} : {base}", _ratio(_median(result, one, figure), _median(result, base, figure)))
+        for one in subjects
+        if one != base
+    ]
+    return _rows(["", "ratio"], found)
 
 
 def _open(result: Result) -> str:

@@ -53,7 +53,7 @@ class Result:
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
             form = fields.pop("form")
-            return cls(form=Form(**form | {"open": tuple(form["open"])}), **fields)
+            return cls(form=Form(**form | {name: tuple(form[name]) for name in ("open", "others")}), **fields)
         except OSError as failed:
             raise BenchError(f"cannot read {path}: {failed.strerror}") from failed
         except (AttributeError, KeyError, TypeError, ValueError) as failed:

@@ -61,21 +61,22 @@ def mosquitto_program() -> str | None:
 
 
 @contextmanager
-def embedded_on(lab: Lab, folder: Path) -> Generator[Running]:
-    """Ours on the sqlite file of this folder, made where missing."""
-    with python_server(lab.cores.server, "embedded", f"--store=sqlite:{folder / DATABASE}") as running:
+def embedded_on(lab: Lab, folder: Path, *more: str) -> Generator[Running]:
+    """Ours on the sqlite file of this folder, made where missing; with more options of server_main.py."""
+    with python_server(lab.cores.server, "embedded", f"--store=sqlite:{folder / DATABASE}", *more) as running:
         yield running
 
 
 @contextmanager
-def _embedded_sqlite(lab: Lab) -> Generator[Running]:
-    with TemporaryDirectory(dir=lab.folder) as folder, embedded_on(lab, Path(folder)) as running:
+def embedded_fresh(lab: Lab, *more: str) -> Generator[Running]:
+    """Ours on a fresh sqlite file; with more options of server_main.py."""
+    with TemporaryDirectory(dir=lab.folder) as folder, embedded_on(lab, Path(folder), *more) as running:
         yield running
 
 
-def embedded_memory(lab: Lab) -> AbstractContextManager[Running]:
-    """Ours, with nothing on disk."""
-    return python_server(lab.cores.server, "embedded")
+def embedded_memory(lab: Lab, *more: str) -> AbstractContextManager[Running]:
+    """Ours, with nothing on disk; with more options of server_main.py."""
+    return python_server(lab.cores.server, "embedded", *more)
 
 
 def _stock(lab: Lab) -> AbstractContextManager[Running]:
@@ -100,7 +101,7 @@ def systems(*, memory: bool) -> list[System]:
         memory: ours without a disk too.
     """
     there = [
-        System(OURS, "ringline", _embedded_sqlite),
+        System(OURS, "ringline", embedded_fresh),
         System(OURS_IN_MEMORY, "ringline", embedded_memory),
         System(STOCK, "bare", _stock),
         System(MOSQUITTO, "bare", _mosquitto),

@@ -1,11 +1,14 @@
 """A lean MQTT 3.1.1 device for load: as little work as Python can do, so that the server is what is measured."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import cast
 
 from ringline_broker.bindings.amqtt import mqtt311
 
+HOST = "127.0.0.1"
+PASSWORD = "x"
 KEEP_ALIVE_S = 0
 
 
@@ -32,10 +35,15 @@ class LoadDevice(asyncio.Protocol):
         topics: what to subscribe to, QoS 1.
         on_message: takes every message: topic and payload.
         on_lost: told when the connection ends.
+        password: what the user logs in with.
     """
 
-    def __init__(self, user: str, topics: list[str], on_message: "OnMessage", on_lost: "OnLost") -> None:
+    def __init__(
+        self, user: str, topics: list[str], on_message: "OnMessage", on_lost: "OnLost", password: str = PASSWORD
+    ) -> None:
         self.user = user
+        self._password = password
+        self.on_subscribed: Callable[[], None] = lambda: None
         self._topics = topics
         self._on_message = on_message
         self._on_lost = on_lost
@@ -47,8 +55,8 @@ class LoadDevice(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none of asyncio's
         name = _text(f"load-{self.user}")
-        body = _text("MQTT") + bytes((4, 0xC2)) + KEEP_ALIVE_S.to_bytes(2, "big") + name + _text(self.user) + _text("x")
-        self.transport.write(_packet(0x10, body))
+        head = _text("MQTT") + bytes((4, 0xC2)) + KEEP_ALIVE_S.to_bytes(2, "big")
+        self.transport.write(_packet(0x10, head + name + _text(self.user) + _text(self._password)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.ready.done():
@@ -93,11 +101,23 @@ class LoadDevice(asyncio.Protocol):
             if buffer[start + 1]:
                 self.ready.set_exception(ConnectionError(f"{self.user} may not connect: {buffer[start + 1]}"))
                 return b""
-            body = b"\x00\x01" + b"".join(_text(topic) + b"\x01" for topic in self._topics)
-            return _packet(0x82, body)
-        if kind == mqtt311.PacketType.SUBACK and not self.ready.done():
+            if self._topics:
+                return self._subscription()
             self.ready.set_result(None)
+        elif kind == mqtt311.PacketType.SUBACK:
+            if self.ready.done():
+                self.on_subscribed()
+            else:
+                self.ready.set_result(None)
         return b""
+
+    def _subscription(self) -> bytes:
+        return _packet(0x82, b"\x00\x01" + b"".join(_text(topic) + b"\x01" for topic in self._topics))
+
+    def subscribe(self) -> None:
+        """Subscribe to the same topics once more."""
+        assert self.transport is not None
+        self.transport.write(self._subscription())
 
     def publish(self, topic: bytes, payload: bytes) -> None:
         """Publish at QoS 1."""
@@ -110,9 +130,29 @@ OnMessage = Callable[[LoadDevice, bytes, bytes], None]
 OnLost = Callable[[LoadDevice], None]
 
 
-async def connect(port: int, user: str, topics: list[str], on_message: OnMessage, on_lost: OnLost) -> LoadDevice:
-    """Connect and subscribe one device."""
-    loop = asyncio.get_running_loop()
-    _, device = await loop.create_connection(lambda: LoadDevice(user, topics, on_message, on_lost), "127.0.0.1", port)
+async def connect(
+    port: int,
+    user: str,
+    topics: list[str],
+    on_message: OnMessage,
+    on_lost: OnLost,
+    *,
+    tls: ssl.SSLContext | None = None,
+    password: str = PASSWORD,
+) -> LoadDevice:
+    """Connect one device, and subscribe it where there are topics."""
+    _, device = await asyncio.get_running_loop().create_connection(
+        lambda: LoadDevice(user, topics, on_message, on_lost, password), HOST, port, ssl=tls
+    )
     await device.ready
     return device
+
+
+def tls_of(authority: str, certificate: str = "") -> ssl.SSLContext | None:
+    """The context of a client that trusts an authority, and shows a certificate; None without an authority."""
+    if not authority:
+        return None
+    context = ssl.create_default_context(cafile=authority)
+    if certificate:
+        context.load_cert_chain(certificate)
+    return context

@@ -20,7 +20,8 @@ class Settings:
         max_record_bytes: bytes one invitation may take.
         max_open: open invitations one user may be the inviter of.
         max_user_bytes: bytes that all invitations of one inviter may take, those that ended and are remembered too.
-        request_rate: requests a second that one user may make for long; 0 for no limit.
+        request_rate: requests a second that one user may make for long, where a sync counts as five, and one that names
+            users as one more for every five of them; 0 for no limit.
         request_burst: requests that one user may make at once, after a while with fewer.
         max_blocked: users that one user may have on their blocklist.
         quiet_limit_s: seconds after which an invitation without a deadline ends as expired.
@@ -85,9 +86,9 @@ class ConnectionLimits:
     connect_rate: int = 50
     connect_burst: int = 2_000
     max_failures: int = 10
-    failure_s: int = 6
-    packet_rate: int = 200
-    packet_burst: int = 1_000
+    failure_s: int = 60
+    packet_rate: int = 50
+    packet_burst: int = 500
     max_waiting_bytes: int = 268_435_456
 
     def __post_init__(self) -> None:

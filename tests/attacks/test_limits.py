@@ -329,5 +329,5 @@ def test_many_slow_readers_together_have_a_bound_too() -> None:
 
 def test_the_defaults_are_what_the_documents_say() -> None:
     assert ConnectionLimits() == ConnectionLimits(
-        10_000, 32, 2_048, 1_024, 128, 50, 2_000, 10, 6, 200, 1_000, 268_435_456
+        10_000, 32, 2_048, 1_024, 128, 50, 2_000, 10, 60, 50, 500, 268_435_456
     )

@@ -6,11 +6,12 @@ import subprocess
 import sys
 from collections.abc import Generator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from benchmarks import bench, machine, systems
+from benchmarks import bench, machine, safety, systems
 from benchmarks import figures as fig
 from benchmarks.bench import Bench
 from benchmarks.errors import BenchError
@@ -19,6 +20,8 @@ from benchmarks.machine import Cores, choose_cores
 from benchmarks.orders import Order
 from benchmarks.processes import ROOT, Running, carry_out
 from benchmarks.systems import MOSQUITTO, Lab, embedded_memory, mosquitto_program
+from benchmarks.wire import HOST
+from ringline_broker.authority import Authority
 from tests.stores.kinds import missing
 
 pytestmark = pytest.mark.skipif(
@@ -32,6 +35,14 @@ PARTS = {
     "rate": (fig.RING_P50, fig.RING_P99, fig.ANSWER_P50, fig.ANSWER_P99),
     "devices": (fig.DEVICE_KIB,),
     "client": fig.CLIENT,
+    "safety": fig.SAFE,
+    "logins": fig.LOGIN,
+    "among": fig.AMONG,
+}
+SUBJECTS = {
+    "safety": set(safety.PROTECTED),
+    "logins": set(safety.LOGINS),
+    "among": set(map(fig.others_subject, FORM.others)),
 }
 BOUND_S = 60
 WARM_UP, COUNT = 5, 30
@@ -68,6 +79,44 @@ def test_systems_beside_each_other(lab: Lab, part: str) -> None:
     if part == "calls":
         assert all(0 < values[fig.GENERATOR.key][0] < 200 for values in samples.values())
         assert all(0 < values[fig.PAYLOAD.key][0] <= 600 for values in samples.values())
+
+
+@pytest.mark.parametrize("part", list(SUBJECTS))
+def test_what_safety_costs(lab: Lab, part: str) -> None:
+    samples = measured(lab, part)
+
+    assert samples.keys() == SUBJECTS[part]
+    for values in samples.values():
+        assert values.keys() == {figure.key for figure in PARTS[part]}
+        assert all(len(rounds) == 1 and rounds[0] > 0 for rounds in values.values())
+
+
+def test_servers_say_which_protection_they_have(lab: Lab) -> None:
+    whole = Bench(FORM, lab)
+    for step in whole.parts()["safety"]:
+        step.work()
+
+    said = whole.all_settings()
+    assert "request_rate 0" in said["no limits"]
+    assert "request_rate 100" in said["limits"]
+    assert [name for name in said if "TLS" in said[name]] == ["TLS"]
+
+
+@pytest.mark.parametrize("kind", ["ask", "subscribe", "login"])
+def test_acts_are_as_many_as_asked_for(server: Running, kind: str) -> None:
+    report = carry_out(server, Order(kind=kind, count=COUNT, users=3, outstanding=1), None)
+
+    assert report.count == COUNT
+
+
+def test_a_wrong_authority_ends_the_load(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    ours, other = (lab.folder / name for name in ("ours", "other"))
+    for folder in (ours, other):
+        Authority.create(folder, [HOST], datetime.now(UTC))
+
+    with embedded_memory(lab, f"--tls={ours}") as running, pytest.raises(BenchError, match="the load generator failed"):
+        carry_out(running, Order(kind="handshake", count=1, users=0, authority=str(other / "authority.pem")), None)
+    assert "certificate verify failed" in capfd.readouterr().err
 
 
 def test_mosquitto_is_measured() -> None:

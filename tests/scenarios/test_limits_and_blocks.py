@@ -100,7 +100,7 @@ def test_too_many_open_calls_are_told_when_to_try_again(store_url: str) -> None:
 
 
 def test_a_device_out_of_requests_still_syncs_when_it_is_back() -> None:
-    config = ServerConfig(settings=Settings(request_burst=3, request_rate=2))
+    config = ServerConfig(settings=Settings(request_burst=5, request_rate=10))
     with Ring("memory:", None, config) as ring:
         alice, bob = ring.device("alice"), ring.device("bob")
         call = alice.client.invite(["bob"])

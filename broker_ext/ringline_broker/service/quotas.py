@@ -4,6 +4,8 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from ringline.protocol.errors import TOO_MANY_REQUESTS
+from ringline.protocol.messages import Sync
+from ringline.protocol.shapes import Request
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Refused
 from ringline_broker.service.buckets import Buckets
@@ -13,6 +15,10 @@ from ringline_broker.settings import Settings
 _LOOK_AT: Final = 64
 """Invitations of a user that are looked at for the next that ends."""
 _MANY: Final = 4_096
+_NAMES_FOR_ONE: Final = 5
+"""So many users that a request names count as one more request."""
+_MORE_FOR_SYNC: Final = 4
+"""A page of what was missed is loaded, packed and sent."""
 _NOTHING: Final = Usage()
 UNKNOWN_WAIT: Final = 0
 """In a refusal: waiting helps, and how long is still to be found out."""
@@ -52,6 +58,13 @@ class Quotas:
             return None
         text = f"at most {self._settings.request_rate} requests a second for long; ask again later"
         return Refused(TOO_MANY_REQUESTS, text, wait_ms=int(bucket.wait_s * 1000) + 1)
+
+    def count_work(self, user: str, request: Request, now_ms: int) -> None:
+        """Count a request as more than one for the work it makes: one that names many users, and a sync."""
+        names = len(getattr(request, "to", ())) + len(getattr(request, "users", ()))
+        more = names // _NAMES_FOR_ONE + (_MORE_FOR_SYNC if isinstance(request, Sync) else 0)
+        if more and self._settings.request_rate:
+            self._requests.of(user, now_ms / 1000).spend(more)
 
     async def rooms(self, users: Collection[str]) -> dict[str, Room]:
         """How much more each of these may take.

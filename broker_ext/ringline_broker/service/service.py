@@ -44,14 +44,18 @@ from ringline_broker.service.outbox import News, Outbox
 from ringline_broker.service.ports import Binding, Change, Clock, Held, Incoming, Mark, Store, StoreUnavailable
 from ringline_broker.service.quotas import UNKNOWN_WAIT, Quotas, Room
 from ringline_broker.service.replies import Replies
+from ringline_broker.service.sparing import SparingLog
 from ringline_broker.service.sync import answer_sync
 from ringline_broker.service.tasks import Task, makers
 from ringline_broker.service.timers import Timers
+from ringline_broker.service.waiting import Waiting
 from ringline_broker.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _RECOVER_AT_ONCE = 256
+_QUERIES_AT_ONCE = 16
+"""Each may load a page of invitations into memory."""
 
 
 @dataclass(slots=True)
@@ -97,7 +101,8 @@ class Service:
             store, binding, self._outbox, self._settings, self.counters, self._replies, self._quotas, self._settle_drops
         )
         self._queries = GroupQueries(store)
-        self._incoming: list[Incoming] = []
+        self._incoming = Waiting()
+        self._told = SparingLog(log)
         self._commands: list[Deadline | NobodyOnline] = []
         self._work = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -149,7 +154,7 @@ class Service:
         repeats it.
         """
         if not self._stopping:
-            self._incoming.append(incoming)
+            self._incoming.add(incoming)
             self._work.set()
 
     def _fire(self, command: Deadline | NobodyOnline) -> None:
@@ -169,7 +174,9 @@ class Service:
         while not (self._stopping and not self._incoming):
             await self._work.wait()
             self._work.clear()
-            incoming, self._incoming = self._incoming, []
+            incoming = self._incoming.take()
+            if self._incoming:  # more than one turn takes
+                self._work.set()
             commands, self._commands = self._commands, []
             if incoming or commands:
                 await self._turn_safely(incoming, commands)
@@ -205,8 +212,9 @@ class Service:
         if of_groups:
             await self._groups.decide(of_groups)
         await self._decide(tasks)
-        if queries:  # all at once, for a store that does in one go what waits
-            await asyncio.gather(*(self._query(one.user, request) for one, request in queries))
+        for at in range(0, len(queries), _QUERIES_AT_ONCE):  # for a store that does in one go what waits
+            some = queries[at : at + _QUERIES_AT_ONCE]
+            await asyncio.gather(*(self._query(one.user, request) for one, request in some))
 
     def _read(self, incoming: Incoming) -> Request | None:
         self.counters.requests += 1
@@ -214,15 +222,17 @@ class Service:
             self._turn_away(incoming, too_fast)
             return None
         try:
-            return decode_request(incoming.payload)
+            request = decode_request(incoming.payload)
         except RequestRefused as refused:
             if refused.reply_to is None:
                 self.counters.unreadable += 1
-                log.warning("unreadable request from user %s: %s", incoming.user, refused)
+                self._told.warning("unreadable request from user %s: %s", incoming.user, refused)
                 return None
             device, re = refused.reply_to
             self._replies.refuse(incoming.user, device, re, Refused(refused.code, refused.text, refused.field))
             return None
+        self._quotas.count_work(incoming.user, request, incoming.received_ms)
+        return request
 
     def _turn_away(self, incoming: Incoming, too_fast: Refused) -> None:
         """Say that it is too much, as far as can be told to whom."""

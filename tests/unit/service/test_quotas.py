@@ -54,6 +54,21 @@ def test_what_cannot_be_read_counts_too_and_is_answered_by_nobody() -> None:
     run(main)
 
 
+def test_who_names_many_asks_for_more_than_one() -> None:
+    async def main() -> None:
+        async with Bench(request_rate=1, request_burst=30, max_open=100) as bench:
+            many = [f"u{number}" for number in range(100)]
+            await bench.ask("ann", invite(*many, iid="one"))
+            await bench.ask("ann", invite(*many, iid="two"))
+            await bench.ask("ann", invite("bob", iid="three"))
+            assert [one.name for one in _refusals(bench, "ann")] == ["too_many_requests"]
+            assert _refusals(bench, "ann")[0].wait == 13_001, "two and forty of thirty, and one"
+            await bench.ask("cid", *_calls(20))
+            assert _refusals(bench, "cid") == []
+
+    run(main)
+
+
 def test_a_rate_of_0_is_no_limit() -> None:
     async def main() -> None:
         async with Bench(request_rate=0, request_burst=1, max_open=1_000) as bench:

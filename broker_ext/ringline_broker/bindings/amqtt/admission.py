@@ -2,16 +2,19 @@
 
 import asyncio
 import ipaddress
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Hashable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
+from ringline_broker.bindings.amqtt.turnstile import Turnstile
+from ringline_broker.bindings.amqtt.users import AT_ONCE
 from ringline_broker.service.buckets import Bucket, Buckets
 from ringline_broker.settings import ConnectionLimits
 
-_CHECKS_AT_ONCE: Final = 2
+_OF_ONE_ADDRESS: Final = 2
 """Passwords of one address that are checked at the same time; so a guesser cannot begin many before the first fails."""
 _KNOWN_ADDRESSES: Final = 8
 _V6_SITE: Final = 64
@@ -74,6 +77,7 @@ class Admission:
         self._connects = Buckets(limits.connect_rate, limits.connect_burst)
         self._failures = Buckets(1 / limits.failure_s, limits.max_failures)
         self._checks: dict[str, asyncio.Semaphore] = {}
+        self._turnstile = Turnstile(AT_ONCE)
         self._waiting: dict[str, int] = defaultdict(int)
         self._known: dict[str, dict[str, None]] = {}
         self._paces = Buckets(limits.packet_rate, limits.packet_burst)
@@ -160,12 +164,16 @@ class Admission:
 
     @asynccontextmanager
     async def turn(self, address: str) -> AsyncGenerator[None]:
-        """Wait for one's turn to have a password checked: few at a time from one address."""
-        checks = self._checks.setdefault(address, asyncio.Semaphore(_CHECKS_AT_ONCE))
+        """Wait for one's turn to have a password checked: few at a time from one address, and few in all, those first
+        from whose address no login was wrong lately.
+        """
+        checks = self._checks.setdefault(address, asyncio.Semaphore(_OF_ONE_ADDRESS))
         self._waiting[address] += 1
         try:
             async with checks:
-                yield
+                is_clean = self._failures.of(("address", address), time.monotonic()).is_full(time.monotonic())
+                async with self._turnstile.passed(first=is_clean):
+                    yield
         finally:
             self._waiting[address] -= 1
             if not self._waiting[address]:

@@ -24,11 +24,11 @@ from ringline_broker.bindings.amqtt.link import Link
 from ringline_broker.bindings.amqtt.listening import Door, Listening, open_sockets
 from ringline_broker.bindings.amqtt.mqtt311 import ConnectRefused, Malformed, Publish
 from ringline_broker.bindings.amqtt.plugin import Gate, login_of
-from ringline_broker.bindings.amqtt.sparing import SparingLog
 from ringline_broker.bindings.amqtt.sweeper import Sweeper
 from ringline_broker.bindings.amqtt.visit import Visit
 from ringline_broker.service.buckets import Bucket
 from ringline_broker.service.ports import StoreUnavailable
+from ringline_broker.service.sparing import SparingLog
 from ringline_broker.settings import Bounds, ConnectionLimits
 
 log = logging.getLogger(__name__)

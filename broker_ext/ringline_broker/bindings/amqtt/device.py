@@ -12,8 +12,8 @@ from ringline_broker.bindings.amqtt import mqtt311
 from ringline_broker.bindings.amqtt.link import Link
 from ringline_broker.bindings.amqtt.mqtt311 import Malformed, Packet, PacketReader, PacketType, Publish
 from ringline_broker.bindings.amqtt.receipts import Receipts
-from ringline_broker.bindings.amqtt.sparing import SparingLog
 from ringline_broker.service.buckets import Bucket
+from ringline_broker.service.sparing import SparingLog
 from ringline_broker.settings import Bounds
 
 if TYPE_CHECKING:

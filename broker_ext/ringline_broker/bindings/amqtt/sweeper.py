@@ -7,7 +7,7 @@ from typing import Final
 
 from ringline_broker.bindings.amqtt.device import Device
 from ringline_broker.bindings.amqtt.plugin import IDENTITY, Gate
-from ringline_broker.bindings.amqtt.sparing import SparingLog
+from ringline_broker.service.sparing import SparingLog
 from ringline_broker.settings import ConnectionLimits
 
 log = logging.getLogger(__name__)
