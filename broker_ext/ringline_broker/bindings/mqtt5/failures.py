@@ -1,0 +1,108 @@
+"""What a broker may refuse or do to a worker, in words that say what to do about it."""
+
+import ssl
+from typing import Final
+
+from ringline.protocol.errors import RinglineError
+
+
+class BrokerFailure(RinglineError):
+    """The broker cannot be used; the message says why, and what to do where that is known."""
+
+    lasts = False
+    """Whether trying again soon is of no use: somebody has to mend something first."""
+
+
+class BrokerUnreachable(BrokerFailure):
+    """Nobody answers there, or what answers breaks off."""
+
+
+class TlsFailed(BrokerFailure):
+    """The broker and the worker do not trust each other."""
+
+    lasts = True
+
+
+class LoginRefused(BrokerFailure):
+    """The broker answered CONNECT with a refusal.
+
+    Attributes:
+        code: the reason code of its CONNACK.
+    """
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.lasts = code not in _PASSES
+
+
+class SubscribeRefused(BrokerFailure):
+    """The broker does not let the worker have a topic filter.
+
+    Attributes:
+        code: the reason code of its SUBACK.
+    """
+
+    lasts = True
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class BrokerUnfit(BrokerFailure):
+    """The broker does not do what a worker needs; the message lists what."""
+
+    lasts = True
+
+
+_PASSES: Final = frozenset({0x80, 0x88, 0x89, 0x97, 0x9F})
+"""Refusals that an overload or a start explains."""
+
+_ADVICE: Final[dict[int, str]] = {
+    0x10: "nobody subscribes to the topic",
+    0x80: "look in the broker's log",
+    0x81: "look for a proxy between worker and broker that changes what passes",
+    0x82: "report it, with the broker's name and version",
+    0x83: "look in the broker's log",
+    0x84: "the broker must speak MQTT 5",
+    0x85: "the broker must allow client ids of up to 23 letters and digits",
+    0x86: "check the worker's user name and password",
+    0x87: "give the worker's user the permissions that deploy/ lists for this broker",
+    0x88: "wait for the broker to come up",
+    0x89: "the broker is overloaded; the worker tries again",
+    0x8A: "the broker has banned this user or address",
+    0x8B: "the broker is shutting down; the worker tries again",
+    0x8C: "the broker must allow login by user name and password",
+    0x8D: "worker or network were too slow for the keep alive; look at the worker's CPU",
+    0x8E: "another client has taken the worker's random client id; look who does that",
+    0x8F: "the broker's own rules for topics must allow Ringline's",
+    0x90: "the broker's own rules for topics must allow Ringline's",
+    0x93: "report it: the worker sent more than the broker's receive maximum",
+    0x95: "raise the broker's maximum packet size to 64 KiB",
+    0x96: "raise the broker's limit on messages a second for the worker",
+    0x97: "raise the broker's quota for the worker",
+    0x98: "somebody has ended the connection at the broker, or changed the worker's permissions",
+    0x99: "look in the broker's log",
+    0x9C: "give the worker the address of the broker it is to use",
+    0x9D: "give the worker the broker's new address",
+    0x9E: "a worker needs shared subscriptions: allow them, or use another broker",
+    0x9F: "raise the broker's limit on connections a second",
+    0xA0: "the broker limits how long a connection lasts; the worker connects again",
+    0xA2: "a worker needs wildcard subscriptions: allow them",
+}
+
+
+def describe(code: int, reason: str | None = None) -> str:
+    """A reason code in words: its number, what the broker says of it, and what to do."""
+    said = f" ({reason!r})" if reason else ""
+    return f"reason 0x{code:02x}{said}: {_ADVICE.get(code, 'look in the broker log')}"
+
+
+def tls_failed(where: str, failed: ssl.SSLError) -> TlsFailed:
+    """A handshake that failed, in words."""
+    if isinstance(failed, ssl.SSLCertVerificationError):
+        what = f"the broker's certificate is not trusted: {failed.verify_message}"
+    else:
+        what = failed.reason or str(failed)
+    return TlsFailed(f"no TLS with the broker at {where}: {what}; check its certificate, the authority and the port")

@@ -1,0 +1,210 @@
+"""Messages on their way to the broker, without I/O: those waiting, and those sent and not acknowledged.
+
+They outlive a connection: what it did not acknowledge is sent again on the next one, before everything that came
+later. So a worker cut off for a while loses no event; who hears one twice drops it by its version.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from ringline_broker.bindings.mqtt5.counters import LinkCounters
+from ringline_broker.bindings.mqtt5.failures import describe
+from ringline_broker.service.ports import Reach
+
+log = logging.getLogger(__name__)
+
+LAST_PACKET_ID: Final = 0xFF00
+"""The packet ids above it are for SUBSCRIBE and UNSUBSCRIBE."""
+_SUCCESS: Final = 0x00
+_NOBODY: Final = 0x10
+_TOO_LARGE: Final = 0x95
+
+
+class Message:
+    """One message, and what its publisher is waiting for.
+
+    Attributes:
+        topic: where to.
+        payload: what.
+        until_ms: the clock's time when it stops to be of use, or None.
+        told: resolved once it is known whom it reached.
+    """
+
+    __slots__ = ("payload", "told", "topic", "until_ms")
+
+    def __init__(self, topic: str, payload: bytes, until_ms: int | None, told: asyncio.Future[Reach]) -> None:
+        self.topic = topic
+        self.payload = payload
+        self.until_ms = until_ms
+        self.told = told
+
+    def tell(self, reach: Reach) -> None:
+        """Tell the publisher, if that still waits."""
+        if not self.told.done():
+            self.told.set_result(reach)
+
+
+class Outbound:
+    """A queue with a bound and a window. Used on one event loop.
+
+    Args:
+        max_messages: messages it may hold, those sent and not acknowledged among them.
+        max_bytes: what their payloads may have together.
+        now_ms: the time, for expiry.
+        counters: where to count.
+    """
+
+    def __init__(
+        self, max_messages: int, max_bytes: int, now_ms: Callable[[], int], counters: LinkCounters | None = None
+    ) -> None:
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._now_ms = now_ms
+        self.counters = counters or LinkCounters()
+        self._waiting: deque[Message] = deque()
+        self._sent: dict[int, Message] = {}
+        self._bytes = 0
+        self._window = 0
+        self._last_id = 0
+        self._is_over = False
+        self._pump: Callable[[], None] = _nothing
+        self._refusals: dict[int, int] = {}
+        self.empty = asyncio.Event()
+        """Set while there is nothing on its way."""
+        self.empty.set()
+        self.last_refusal: int | None = None
+        """The reason code of the last PUBACK that was a refusal."""
+
+    @property
+    def waiting(self) -> int:
+        """Messages not sent yet."""
+        return len(self._waiting)
+
+    @property
+    def in_flight(self) -> int:
+        """Messages sent and not acknowledged."""
+        return len(self._sent)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits that whoever makes messages should make fewer."""
+        return 4 * len(self._waiting) > self._max_messages or 4 * self._bytes > self._max_bytes
+
+    def put(self, topic: str, payload: bytes, expiry_ms: int | None) -> asyncio.Future[Reach]:
+        """Send, now or when its turn comes; never waits.
+
+        Returns:
+            Resolved with SOMEBODY or NOBODY once the broker has said which; with UNKNOWN where it refused the message
+            or it was given up: too many were waiting, its time was over, the worker stopped.
+        """
+        told: asyncio.Future[Reach] = asyncio.get_running_loop().create_future()
+        if self._is_over:
+            self.counters.abandoned += 1
+            told.set_result(Reach.UNKNOWN)
+            return told
+        if len(self._waiting) + len(self._sent) >= self._max_messages or self._bytes + len(payload) > self._max_bytes:
+            self.counters.overflowed += 1
+            _warn_seldom(self.counters.overflowed, "given up: the broker takes them too slowly")
+            told.set_result(Reach.UNKNOWN)
+            return told
+        until_ms = None if expiry_ms is None else self._now_ms() + expiry_ms
+        self._bytes += len(payload)
+        self._waiting.append(Message(topic, payload, until_ms, told))
+        self.empty.clear()
+        self._pump()
+        return told
+
+    def attach(self, pump: Callable[[], None], window: int) -> None:
+        """There is a connection.
+
+        Args:
+            pump: called when there may be something to send.
+            window: messages that may be unacknowledged at once.
+        """
+        self._pump, self._window = pump, min(window, LAST_PACKET_ID)
+        pump()
+
+    def detach(self) -> None:
+        """The connection is gone: what it did not acknowledge goes first on the next one, in the order it was put."""
+        self._pump, self._window = _nothing, 0
+        self.counters.repeated += len(self._sent)
+        self._waiting.extendleft(reversed(self._sent.values()))
+        self._sent.clear()
+
+    def next(self) -> tuple[int, Message, int | None] | None:
+        """The next message to send, if any may be: its packet id, itself, and its seconds left, rounded up."""
+        while self._waiting and len(self._sent) < self._window:
+            message = self._waiting.popleft()
+            left_ms = None if message.until_ms is None else message.until_ms - self._now_ms()
+            if left_ms is not None and left_ms <= 0:
+                self.counters.expired += 1
+                self._let_go(message, Reach.UNKNOWN)
+                continue
+            packet_id = self._free_id()
+            self._sent[packet_id] = message
+            return packet_id, message, None if left_ms is None else -(-left_ms // 1000)
+        return None
+
+    def acknowledged(self, packet_id: int, code: int, reason: str | None = None) -> None:
+        """The broker has answered a message. An id it made up is passed over."""
+        message = self._sent.pop(packet_id, None)
+        if message is None:
+            return
+        if code == _SUCCESS:
+            self.counters.published += 1
+            self._let_go(message, Reach.SOMEBODY)
+        elif code == _NOBODY:
+            self.counters.published += 1
+            self._let_go(message, Reach.NOBODY)
+        else:
+            self._refused(message, code, reason)
+        self._pump()
+
+    def too_large(self, packet_id: int) -> None:
+        """What `next` gave last is more than the broker takes, and was not sent."""
+        self._refused(self._sent.pop(packet_id), _TOO_LARGE, None)
+
+    def give_up(self) -> None:
+        """Nothing more will be sent, of what is put later either."""
+        self._is_over = True
+        self.counters.abandoned += len(self._sent) + len(self._waiting)
+        for message in (*self._sent.values(), *self._waiting):
+            message.tell(Reach.UNKNOWN)
+        self._sent.clear()
+        self._waiting.clear()
+        self._bytes = 0
+        self.empty.set()
+
+    def _refused(self, message: Message, code: int, reason: str | None) -> None:
+        self.last_refusal = code
+        self.counters.refused += 1
+        count = self._refusals[code] = self._refusals.get(code, 0) + 1
+        _warn_seldom(count, f"refused, the last on {message.topic!r}; {describe(code, reason)}")
+        self._let_go(message, Reach.UNKNOWN)
+
+    def _let_go(self, message: Message, reach: Reach) -> None:
+        self._bytes -= len(message.payload)
+        if not self._waiting and not self._sent:
+            self.empty.set()
+        message.tell(reach)
+
+    def _free_id(self) -> int:
+        packet_id = self._last_id
+        while True:
+            packet_id = packet_id % LAST_PACKET_ID + 1
+            if packet_id not in self._sent:
+                self._last_id = packet_id
+                return packet_id
+
+
+def _warn_seldom(count: int, text: str) -> None:
+    """Log the first, and every doubling."""
+    if not count & (count - 1):
+        log.warning("messages %s (%d so far)", text, count)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,104 @@
+"""A stream of bytes becomes packets, whatever its pieces, and never more than the limit."""
+
+import mqtt5
+import pytest
+
+from ringline_broker.bindings.mqtt5.packets import Malformed, Packet, PacketReader, Publish
+
+QOS_1 = mqtt5.QoS.AT_LEAST_ONCE
+SENT = mqtt5.PublishPacket("a/b", b"x" * 300, qos=QOS_1, packet_id=258, user_properties=[("k", "v" * 200)]).write()
+
+
+def fed(reader: PacketReader, data: bytes) -> list[Packet]:
+    reader.feed(data)
+    return list(reader.packets())
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 10_000])
+def test_packets_come_whole_whatever_the_pieces(size: int) -> None:
+    packets = (mqtt5.PubAckPacket(9), mqtt5.PublishPacket("c", b""), mqtt5.PingRespPacket())
+    stream = SENT + b"".join(packet.write() for packet in packets)
+    reader = PacketReader(1_000)
+    came = [packet for at in range(0, len(stream), size) for packet in fed(reader, stream[at : at + size])]
+    assert came[0] == Publish("a/b", b"x" * 300, 258)
+    assert isinstance(came[1], mqtt5.PubAckPacket)
+    assert came[1].packet_id == 9
+    assert came[2] == Publish("c", b"", None)
+    assert isinstance(came[3], mqtt5.PingRespPacket)
+    assert len(came) == 4
+
+
+def test_whoever_takes_one_packet_only_gets_the_next_later() -> None:
+    reader = PacketReader(1_000)
+    reader.feed(SENT + mqtt5.PubAckPacket(9).write() + SENT[:7])
+    for packet in reader.packets():
+        assert isinstance(packet, Publish)
+        break
+    assert [type(packet) for packet in reader.packets()] == [mqtt5.PubAckPacket]
+    assert fed(reader, SENT[7:]) == [Publish("a/b", b"x" * 300, 258)]
+
+
+def test_a_packet_over_the_limit_is_refused_before_it_has_come() -> None:
+    reader = PacketReader(len(SENT) - 4)
+    with pytest.raises(Malformed, match="the limit is"):
+        fed(reader, SENT[:3])
+    assert fed(PacketReader(len(SENT) - 3), SENT)
+
+
+def test_strings_that_a_user_broke_break_nothing() -> None:
+    """A broker that does not look passes on properties and topics that are no UTF-8; the codec panics at them."""
+    good = mqtt5.PublishPacket("t", b"p", user_properties=[("key", "value")]).write()
+    broken = good.replace(b"value", b"\xff\xfe\xfd!!")
+    topic = mqtt5.PublishPacket("u/eve/req", b"p").write().replace(b"eve", b"\xff\xfe\xfd")
+    came = fed(PacketReader(1_000), broken + topic)
+    assert came[0] == Publish("t", b"p", None)
+    assert isinstance(came[1], Publish)
+    with pytest.raises(UnicodeEncodeError):
+        came[1].topic.encode()
+
+
+# the codec's panic leaves what it could not raise: its own, and told by what it does raise
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_codec_that_panics_is_a_malformed_packet(capfd: pytest.CaptureFixture[str]) -> None:
+    reason = mqtt5.DisconnectPacket(
+        reason_code=mqtt5.DisconnectReasonCode.QUOTA_EXCEEDED, reason_str="much"
+    ).write().replace(b"much", b"\xff\xfe\xfd\xfc")  # fmt: skip
+    with pytest.raises(Malformed, match="UTF-8"):
+        fed(PacketReader(1_000), reason)
+    capfd.readouterr()  # the codec prints its panic
+
+
+@pytest.mark.parametrize(
+    ("stream", "why"),
+    [
+        (b"\x30\x80\x80\x80\x80\x01", "more than four bytes"),
+        (b"\x34\x05\x00\x01a\x00\x01\x00", "QoS 2"),
+        (b"\x36\x05\x00\x01a\x00\x01\x00", "QoS 3"),
+        (b"\x32\x06\x00\x01a\x00\x00\x00", "less in it"),  # packet id 0
+        (b"\x30\x03\x00\x00\x00", "less in it"),  # no topic
+        (b"\x30\x00", "less in it"),
+        (b"\x30\x01\x00", "less in it"),
+        (b"\x30\x03\x00\x05a", "less in it"),
+        (b"\x30\x04\x00\x01a\x7f", "less in it"),
+        (b"\x30\x05\x00\x01a\xff\x7f", "less in it"),
+        (b"\x30\x04\x00\x01a\x80", "less in it"),
+        (b"\x00\x00", "PacketType"),
+        (b"\x20\x02\x00\x01", "no MQTT 5"),
+        (b"\x40\x03\x00\x05\x77", "PubAckReasonCode"),
+        (b"\x42\x02\x00\x05", "flags"),
+        (b"\xd0\x01\x00", "length"),
+    ],
+)
+def test_what_is_no_mqtt_5_is_refused(stream: bytes, why: str) -> None:
+    with pytest.raises(Malformed, match=why):
+        fed(PacketReader(1_000), stream)
+
+
+def test_garbage_raises_nothing_else() -> None:
+    for seed in range(20_000):
+        garbage = seed.to_bytes(3, "big") * 4
+        for kind in (0x20, 0x30, 0x32, 0x40, 0x90, 0xB0, 0xD0):
+            try:
+                fed(PacketReader(1_000), bytes((kind, len(garbage))) + garbage)
+            except Malformed:
+                continue
