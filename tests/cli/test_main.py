@@ -10,8 +10,8 @@ from ringline_broker.cli import app
 from tests.cli.process import Finished, Ringline, assert_clean_error
 
 COMMANDS = (
-    "serve", "user", "cert", "group", "listen", "invite", "accept", "reject", "cancel", "modify", "show", "block",
-    "unblock", "blocked", "version",
+    "serve", "worker", "user", "cert", "group", "listen", "invite", "accept", "reject", "cancel", "modify", "show",
+    "block", "unblock", "blocked", "version",
 )  # fmt: skip
 
 

@@ -115,8 +115,11 @@ class Ring:
         self._thread.close()
 
     def start(self) -> None:
-        self._server = Server(self._config, self.clock)
+        self._server = self._new_server()
         self._thread.run(self._server.start())
+
+    def _new_server(self) -> Server:
+        return Server(self._config, self.clock)
 
     def stop(self) -> None:
         server, self._server = self._server, None

@@ -6,7 +6,7 @@ import sys
 import typer
 
 from ringline.protocol.errors import RinglineError
-from ringline_broker.cli import blocklist, calls, cert, group, invite, listen, serve, users, version
+from ringline_broker.cli import blocklist, calls, cert, group, invite, listen, serve, users, version, worker
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.options import spread
 from ringline_broker.cli.printing import err
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 for command in (
     serve.serve,
+    worker.worker,
     listen.listen,
     invite.invite,
     calls.accept,

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-from importlib import import_module
 
 from ringline.protocol.errors import RinglineError
 from ringline_broker.bindings.amqtt.binding import Listener
@@ -17,6 +16,7 @@ from ringline_broker.cli.config import PLAIN, ServeOptions, Serving
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.exposure import dangers
 from ringline_broker.cli.logs import start_logging
+from ringline_broker.cli.loops import fastest_loop
 from ringline_broker.cli.options import flag
 from ringline_broker.server import Server, ServerConfig, allow_many_connections, calm_collector
 from ringline_broker.service.ports import StoreInUse
@@ -59,7 +59,7 @@ def run(told: Serving, opened: dict[str, int]) -> None:
     calm_collector()
     allow_many_connections(told.connections)
     try:
-        with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+        with asyncio.Runner(loop_factory=fastest_loop()) as runner:
             runner.run(_serve(Server(config), told, opened))
     except StoreInUse as held:
         raise Failure(ExitCode.FAILED, f"{held}; stop it, or choose another folder with --data") from held
@@ -85,15 +85,6 @@ def _names(opened: dict[str, int]) -> dict[str, str]:
     """What the listener of each option is called."""
     options = [option for option in LISTENERS if option in opened]
     return {option: LISTENERS[option] if number else "default" for number, option in enumerate(options)}
-
-
-def _fastest_loop() -> type[asyncio.AbstractEventLoop] | None:
-    """uvloop's, where it is installed."""
-    try:
-        loop: type[asyncio.AbstractEventLoop] = import_module("uvloop").Loop
-    except ImportError:
-        return None
-    return loop
 
 
 async def _serve(server: Server, told: Serving, opened: dict[str, int]) -> None:

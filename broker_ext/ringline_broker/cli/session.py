@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from ringline.client import SignalingClient
 from ringline.connection import Address
@@ -104,13 +104,26 @@ def new_client(options: ClientOptions, listener: Forwarder) -> SignalingClient:
         user = _user(options, address)
         return SignalingClient(
             url, user=user, password=password_of(options, address, user), device=options.device or None,
-            listener=listener, group_listener=listener, tls=_tls(options, address), prefix=options.prefix,
+            listener=listener, group_listener=listener, tls=tls_of(options, address), prefix=options.prefix,
         )  # fmt: skip
     except ValueError as wrong:
         raise Failure(ExitCode.WRONG_USE, str(wrong)) from wrong
 
 
-def _tls(options: ClientOptions, address: Address) -> ssl.SSLContext | None:
+class TlsOptions(Protocol):
+    """Options of a command that connects somewhere."""
+
+    @property
+    def cafile(self) -> Path | None: ...
+
+    @property
+    def cert(self) -> Path | None: ...
+
+    @property
+    def key_(self) -> Path | None: ...
+
+
+def tls_of(options: TlsOptions, address: Address) -> ssl.SSLContext | None:
     """What the options say of TLS, None for the usual.
 
     Raises:
@@ -120,7 +133,7 @@ def _tls(options: ClientOptions, address: Address) -> ssl.SSLContext | None:
         raise Failure(ExitCode.WRONG_USE, "--key is the key of a certificate: give --cert too")
     if options.cert is not None and not address.tls:
         raise Failure(ExitCode.WRONG_USE, "--cert is for connections over TLS: use --url mqtts://HOST:PORT, or wss")
-    if options.cafile is None and options.cert is None:
+    if not address.tls or (options.cafile is None and options.cert is None):
         return None
     try:
         context = ssl.create_default_context(cafile=options.cafile)

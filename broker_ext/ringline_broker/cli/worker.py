@@ -1,0 +1,133 @@
+"""`ringline worker`: the extension as a process of its own, beside any MQTT 5 broker."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from ringline import __version__
+from ringline.connection import Address
+from ringline.protocol.errors import RinglineError
+from ringline_broker.cli.exits import ExitCode, Failure
+from ringline_broker.cli.logs import Level, start_logging
+from ringline_broker.cli.loops import fastest_loop
+from ringline_broker.cli.printing import out, out_json
+from ringline_broker.cli.session import tls_of
+from ringline_broker.settings import Settings
+
+if TYPE_CHECKING:
+    from ringline_broker.worker import Worker
+
+log = logging.getLogger(__name__)
+
+_STOP_WITHIN_S: Final = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """Which broker a worker is beside, and where it keeps things.
+
+    Attributes:
+        broker: The broker, mqtt[s]://USER@HOST:PORT; its password comes from RINGLINE_PASSWORD.
+        store: Where invitations are kept, redis://HOST:PORT, sqlite:FILE or memory:; several workers need one redis.
+        share: The name of the share that all workers have in common, a secret; where left out RINGLINE_SHARE.
+        cafile: For mqtts, a PEM file of authorities to trust instead of the system's.
+        cert: For mqtts, the worker's certificate, a PEM file.
+        key_: The key of the certificate, a PEM file; where left out, it is in the same file.
+        durability: For sqlite, whether an answered request survives a power loss (full) or the end of the process
+            (normal).
+        log_level: What to log of Ringline itself.
+        json: JSON lines instead of text, for logs too.
+    """
+
+    broker: str = "mqtt://127.0.0.1:1883"
+    store: str = "redis://127.0.0.1:6379"
+    share: str = ""
+    cafile: Path | None = None
+    cert: Path | None = None
+    key_: Path | None = None
+    durability: Literal["full", "normal"] = "full"
+    log_level: Level = "info"
+    json: bool = False
+
+
+def worker(options: WorkerOptions, settings: Settings) -> None:
+    """Run a worker beside a broker, until Ctrl-C.
+
+    It tests the broker first, and says what is missing. Any number of workers may run beside one broker, or beside a
+    cluster: they share the requests, and a redis store decides between them.
+    """
+    start_logging(options.log_level, as_json=options.json)
+    made = _new_worker(options, settings)
+    from ringline_broker.service.ports import StoreInUse  # noqa: PLC0415 - slow, and needed here alone
+
+    try:
+        with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+            runner.run(_work(made, options))
+    except ValueError as wrong:
+        raise Failure(ExitCode.WRONG_USE, str(wrong)) from wrong
+    except StoreInUse as held:
+        raise Failure(ExitCode.FAILED, f"{held}; workers that share a store need redis") from held
+    except RinglineError as failed:
+        raise Failure(ExitCode.FAILED, str(failed)) from failed
+
+
+def _new_worker(options: WorkerOptions, settings: Settings) -> "Worker":
+    from ringline_broker.bindings.mqtt5.address import BrokerAddress  # noqa: PLC0415 - as above
+    from ringline_broker.server import calm_collector  # noqa: PLC0415 - as above
+    from ringline_broker.worker import Worker, WorkerConfig  # noqa: PLC0415 - as above
+
+    share = options.share or os.environ.get("RINGLINE_SHARE", "")
+    if not share:
+        text = "give all workers the same --share NAME, or RINGLINE_SHARE, and keep it secret: `openssl rand -hex 16`"
+        raise Failure(ExitCode.WRONG_USE, text)
+    try:
+        address = Address.parse(options.broker)
+    except ValueError as wrong:
+        raise Failure(ExitCode.WRONG_USE, f"--broker: {wrong}") from wrong
+    if address.transport != "tcp":
+        raise Failure(ExitCode.WRONG_USE, "--broker: a worker needs MQTT itself: mqtt:// or mqtts://")
+    password = address.password or os.environ.get("RINGLINE_PASSWORD")
+    broker = BrokerAddress(
+        address.host, address.port, address.user, None if password is None else password.encode(),
+        tls_of(options, address),
+    )  # fmt: skip
+    calm_collector()
+    return Worker(WorkerConfig(broker, share, options.store, options.durability, settings))
+
+
+async def _work(made: "Worker", options: WorkerOptions) -> None:
+    asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked_to_stop.set)
+    starting = asyncio.create_task(made.start())
+    stopping = asyncio.create_task(asked_to_stop.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await starting
+        _announce(options)
+        await stopping
+    stopping.cancel()
+    with contextlib.suppress(TimeoutError):  # what was answered is in the store: nothing is lost by leaving
+        await asyncio.wait_for(made.stop(), _STOP_WITHIN_S)
+
+
+def _announce(options: WorkerOptions) -> None:
+    broker, store = _without_password(options.broker), _without_password(options.store)
+    if options.json:
+        out_json(event="working", pid=os.getpid(), broker=broker, store=store)
+        return
+    out(f"ringline {__version__} works beside {broker}, and keeps invitations in {store}")
+    out("Ctrl-C ends it")
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, place = url.partition("://")
+    return f"{scheme}{separator}{place.rpartition('@')[2]}" if separator else url

@@ -1,0 +1,51 @@
+"""Watches whether the store answers, so that a worker without one leaves the requests to others."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from ringline_broker.service.ports import Clock, Store, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+_EVERY_MS: Final = 250
+_WITHIN_S: Final = 1.0
+"""A store that takes longer is as good as gone."""
+
+
+class StoreWatch:
+    """Asks the store four times a second.
+
+    Args:
+        store: which.
+        clock: for the pauses.
+        lost: called when it stops to answer.
+        back: called when it answers again.
+    """
+
+    def __init__(self, store: Store, clock: Clock, lost: Callable[[], None], back: Callable[[], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._lost = lost
+        self._back = back
+        self.answers = True
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        never = asyncio.Event()
+        while True:
+            await self._clock.wait(never, _EVERY_MS)
+            answers = await self._asked()
+            if answers != self.answers:
+                self.answers = answers
+                (self._back if answers else self._lost)()
+
+    async def _asked(self) -> bool:
+        try:
+            await asyncio.wait_for(self._store.next_due(), _WITHIN_S)
+        except (StoreUnavailable, TimeoutError) as failed:
+            if self.answers:
+                log.error("the store does not answer: %s", str(failed) or f"nothing within {_WITHIN_S:.0f} s")  # noqa: TRY400 - the store has said what it is
+            return False
+        return True

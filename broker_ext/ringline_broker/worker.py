@@ -1,0 +1,100 @@
+"""A worker: the extension as a process of its own, beside any MQTT 5 broker."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+from ringline.protocol.topics import Topics
+from ringline_broker.bindings.mqtt5.address import BrokerAddress, LinkBounds
+from ringline_broker.bindings.mqtt5.binding import WorkerBinding
+from ringline_broker.service.clock import SystemClock
+from ringline_broker.service.ports import Clock, Store
+from ringline_broker.service.service import Service
+from ringline_broker.service.watch import StoreWatch
+from ringline_broker.settings import Settings
+from ringline_broker.stores import open_store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """How a worker is put together.
+
+    Attributes:
+        broker: where the broker is.
+        share: the name of the share that all workers of a deployment have in common; a secret.
+        store: the store's URL. Several workers need one that they share.
+        durability: for sqlite, `full` or `normal`.
+        settings: the extension's settings.
+        bounds: what the connection to the broker takes and gives.
+    """
+
+    broker: BrokerAddress
+    share: str = field(repr=False)
+    store: str = "memory:"
+    durability: str = "full"
+    settings: Settings = field(default_factory=Settings)
+    bounds: LinkBounds = field(default_factory=LinkBounds)
+
+
+class Worker:
+    """A worker.
+
+    Args:
+        config: how it is put together.
+        clock: where the extension's time comes from; the connection to the broker has the machine's.
+    """
+
+    def __init__(self, config: WorkerConfig, clock: Clock | None = None) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._service: Service | None = None
+        self._binding: WorkerBinding | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the store, test the broker, publish what a crash left unpublished, and join the share.
+
+        Raises:
+            ValueError: the store's URL, the durability or the share's name is none there is.
+            StoreInUse: another process has the store open.
+            StoreUnavailable: the store cannot be opened.
+            BrokerFailure: the broker cannot be reached, refuses the login, or does not do what a worker needs.
+        """
+        config, real = self._config, SystemClock()
+        binding = WorkerBinding(config.broker, Topics(config.settings.prefix), config.share, real, config.bounds)
+        store = await asyncio.to_thread(self.open_store)
+        service = Service(store, binding, self._clock, config.settings)
+        binding.on_request, binding.now = service.take, service.now
+        try:
+            await binding.start()
+            await service.start()
+        except BaseException:
+            await binding.stop()
+            await service.stop()
+            raise
+        self._service, self._binding = service, binding
+        watch = StoreWatch(store, real, binding.pause, binding.resume)
+        self._watching = asyncio.create_task(watch.run(), name="ringline-store-watch")
+
+    def open_store(self) -> Store:
+        """The store of this configuration; a subclass may give another, or wrap it."""
+        return open_store(self._config.store, self._clock, self._config.durability)
+
+    async def stop(self) -> None:
+        """Leave the share, finish the requests that were taken, then close everything; done within seconds."""
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._binding is not None:
+            self._binding.pause()
+        if self._service is not None:
+            await self._service.stop()
+        if self._binding is not None:
+            await self._binding.stop()
+
+    def counts(self) -> dict[str, int]:
+        """What the extension and its connection did since the start, see metrics.Counters and LinkCounters."""
+        extension = {} if self._service is None else self._service.counters.as_dict()
+        link = {} if self._binding is None else self._binding.counts()
+        return extension | {f"link_{name}": number for name, number in link.items()}

@@ -1,0 +1,81 @@
+"""`ringline worker` beside a real Mosquitto."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Start
+from tests.cli.process import Finished, Ringline
+from tests.support.mosquitto import Mosquitto
+from tests.support.running import free_port
+
+SHARE = {"RINGLINE_SHARE": "a secret of this test"}
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path, "max_inflight_messages 1000\nmax_queued_messages 100000") as broker:
+        yield broker
+
+
+def _worker(start: Start, broker: Mosquitto, store: str, *more: str) -> Ringline:
+    return start("worker", "--broker", f"mqtt://127.0.0.1:{broker.port}", "--store", store, *more, env=SHARE)
+
+
+def test_a_call_through_a_worker_and_its_end(start: Start, mosquitto: Mosquitto, tmp_path: Path) -> None:
+    store = f"sqlite:{tmp_path / 'calls.sqlite'}"
+    worker = _worker(start, mosquitto, store)
+    worker.line(f"works beside mqtt://127.0.0.1:{mosquitto.port}, and keeps invitations in {store}")
+    url = ("--url", f"mqtt://127.0.0.1:{mosquitto.port}")
+    bob = start("listen", "--as", "bob", "--answer", "accept", *url)
+    bob.line("connected as bob")
+    alice = start("invite", "bob", "--as", "alice", "--wait", *url)
+    assert alice.end() == 0
+    bob.line("ringing: alice invites you")
+    worker.signal(signal.SIGTERM)
+    assert worker.end() == 0
+    again = _worker(start, mosquitto, store)
+    again.line("works beside")
+    assert again.interrupt() == 0
+
+
+def test_it_says_in_json_that_it_works_and_no_password(start: Start, mosquitto: Mosquitto) -> None:
+    broker = f"mqtt://someone:secret@127.0.0.1:{mosquitto.port}"
+    worker = start("worker", "--broker", broker, "--store", "memory:", "--json", env=SHARE)
+    event = worker.event("working")
+    assert (event["broker"], event["store"]) == (f"mqtt://127.0.0.1:{mosquitto.port}", "memory:")
+
+
+def test_a_store_that_another_worker_has_is_refused_by_name(start: Start, mosquitto: Mosquitto, tmp_path: Path) -> None:
+    store = f"sqlite:{tmp_path / 'calls.sqlite'}"
+    _worker(start, mosquitto, store).line("works beside")
+    second = _worker(start, mosquitto, store)
+    assert second.end() == 1
+    assert "workers that share a store need redis" in second.err[-1]
+
+
+def test_ctrl_c_ends_one_that_still_waits_for_its_broker(start: Start) -> None:
+    waiting = start("worker", "--broker", f"mqtt://127.0.0.1:{free_port()}", "--store", "memory:", env=SHARE)
+    waiting.err_line("trying again")
+    assert waiting.interrupt() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "give all workers the same --share NAME, or RINGLINE_SHARE"),
+        (("--share", "a/b"), "the share's name"),
+        (("--share", "x", "--broker", "http://127.0.0.1"), "--broker: not a broker's URL"),
+        (("--share", "x", "--broker", "ws://127.0.0.1"), "a worker needs MQTT itself"),
+        (("--share", "x", "--store", "postgres:"), "no such store"),
+        (("--share", "x", "--cert", "w.pem"), "--cert is for connections over TLS"),
+        (("--share", "x", "--broker", "mqtts://127.0.0.1", "--cafile", "gone.pem"), "cannot use --cafile gone.pem"),
+        (("--share", "x", "--max-open", "0"), "max_open must be a whole number of at least 1"),
+    ],
+)
+def test_wrong_use(arguments: tuple[str, ...], says: str) -> None:
+    done = Finished("worker", "--store", "memory:", *arguments)
+    assert done.code == 2
+    assert says in "\n".join(done.err)
