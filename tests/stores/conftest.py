@@ -8,7 +8,8 @@ import pytest
 
 from ringline_broker.service.ports import Store
 from ringline_broker.testing import ManualClock
-from tests.stores.kinds import KINDS, Place, Run
+from tests.stores.kinds import KINDS, Place, Run, missing
+from tests.support.redis_servers import QUICK, RedisServer, redis_binary, valkey_binary
 
 
 @pytest.fixture
@@ -17,9 +18,31 @@ def run() -> Iterator[Run]:
         yield runner.run
 
 
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One server for all tests of a process that need no more than that; each finds it empty."""
+    with RedisServer(redis_binary() or missing("redis-server"), *QUICK) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[RedisServer]:
+    with RedisServer(valkey_binary() or missing("valkey-server"), *QUICK) as server:
+        yield server
+
+
+def place_of(request: pytest.FixtureRequest, folder: Path, run: Run) -> Place:
+    kind = KINDS[request.param]
+    if not kind.server:
+        return Place(kind, folder, run)
+    server: RedisServer = request.getfixturevalue(kind.server)
+    server.call("FLUSHALL")
+    return Place(kind, folder, run, server.address)
+
+
 @pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path, run: Run) -> Iterator[Place]:
-    place = Place(KINDS[request.param], tmp_path, run)
+    place = place_of(request, tmp_path, run)
     yield place
     place.close()
 
@@ -37,6 +60,6 @@ def clock(place: Place) -> ManualClock:
 @pytest.fixture(params=[name for name, kind in KINDS.items() if kind.keeps])
 def kept(request: pytest.FixtureRequest, tmp_path: Path, run: Run) -> Iterator[Place]:
     """A place whose stores outlive being closed."""
-    place = Place(KINDS[request.param], tmp_path, run)
+    place = place_of(request, tmp_path, run)
     yield place
     place.close()

@@ -11,7 +11,6 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from ringline_broker.engine.groups.model import Group, Person, Standing
 from ringline_broker.service.ports import GroupChange, Mark, Store
 from ringline_broker.stores.memory import MemoryStore
-from ringline_broker.stores.sqlite import SqliteStore
 from tests.stores.made import NOW
 from tests.stores.made_groups import dismissed, founded, later
 
@@ -55,7 +54,7 @@ class BothStores(RuleBasedStateMachine):
     """
 
     model: MemoryStore
-    store: SqliteStore
+    store: Store
     runner: asyncio.Runner
     newest: int
 

@@ -11,8 +11,12 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 import pytest
 
+from ringline_broker.service.clock import SteadyTime
 from ringline_broker.service.ports import Store
 from ringline_broker.stores import open_store
+from ringline_broker.stores.redis.server_time import ServerTime
+from ringline_broker.stores.redis.store import RedisStore
+from ringline_broker.stores.redis.url import is_redis, parse
 from ringline_broker.stores.sqlite import SqliteStore
 from ringline_broker.testing import ManualClock
 from tests.stores.made import NOW
@@ -33,20 +37,25 @@ class Kind:
     """One kind of store.
 
     Attributes:
-        url: its URL; `{folder}` is a folder of the test's own.
+        url: its URL; `{folder}` is a folder of the test's own, `{redis}` the host and port of a server.
         durability: as `open_store` takes it.
         keeps: whether what it has outlives closing it.
+        server: the fixture that has the server it needs.
     """
 
     url: str
     durability: str = "full"
     keeps: bool = False
+    server: str = ""
 
 
 KINDS = {
     "memory": Kind("memory:"),
     "sqlite-full": Kind("sqlite:{folder}/ringline.sqlite", "full", keeps=True),
     "sqlite-normal": Kind("sqlite:{folder}/ringline.sqlite", "normal", keeps=True),
+    "redis": Kind("redis://{redis}", keeps=True, server="redis_server"),
+    "redis-4-shards": Kind("redis://{redis}?shards=4", keeps=True, server="redis_server"),
+    "valkey": Kind("redis://{redis}", keeps=True, server="valkey_server"),
 }
 
 
@@ -56,16 +65,22 @@ class Place:
 
     Attributes:
         clock: the machine's, moved by the test.
+        redis: host and port of the server, for kinds that need one.
     """
 
     kind: Kind
     folder: Path
     run: Run
+    redis: str = ""
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
     _opened: list[Store] = field(default_factory=list[Store])
 
     def open(self) -> Store:
-        store = open_store(self.kind.url.format(folder=self.folder), self.clock, self.kind.durability)
+        url = self.kind.url.format(folder=self.folder, redis=self.redis)
+        if is_redis(url):
+            store: Store = RedisStore(parse(url), self.clock, MachineTime(self.clock))
+        else:
+            store = open_store(url, self.clock, self.kind.durability)
         self._opened.append(store)
         return store
 
@@ -82,6 +97,22 @@ class Place:
         """Close whatever was opened."""
         for store in self._opened:
             self.run(store.close())
+
+
+class MachineTime(ServerTime):
+    """As if the server's clock were that of the test's machine when the store was opened or, where that was set back,
+    the newest time in the store: redis lets nobody set its clock.
+    """
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self._machine = clock
+        self._server: SteadyTime | None = None
+
+    def heard(self, server_ms: int, written_ms: int, begun: int) -> None:
+        assert server_ms > NOW, "it is the time, in milliseconds"
+        self._server = self._server or SteadyTime(self._machine, written_ms)
+        super().heard(self._server.now(), written_ms, begun)
 
 
 class Held:

@@ -186,7 +186,7 @@ def test_the_setting_reaches_sqlite(run: Run, path: Path, durability: str, level
     ("url", "durability", "words"),
     [
         ("memory:", "paranoid", "durability must be full or normal, not 'paranoid'"),
-        ("memory:more", "full", "no such store: 'memory:more'; use memory: or sqlite:PATH"),
+        ("memory:more", "full", "no such store: 'memory:more'; use memory:, sqlite:PATH or redis://HOST"),
         ("sqlite:", "full", "no such store: 'sqlite:'"),
         ("postgres://db", "full", "no such store: 'postgres://db'"),
         ("", "full", "no such store: ''"),

@@ -8,6 +8,7 @@ import subprocess
 import sysconfig
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -38,7 +39,8 @@ def valkey_binary() -> str | None:
 def eventually(true: Callable[[], object], what: str) -> None:
     """Ask until it is so; an error means not yet."""
     waiting = threading.Event()
-    for _ in range(int(WITHIN_S * 20)):
+    until = time.monotonic() + WITHIN_S
+    while time.monotonic() < until:
         with suppress(OSError, hiredis.ReplyError):
             if true():
                 return

@@ -1,0 +1,22 @@
+"""The distributed store: any number of processes share one redis or valkey server, Sentinel set-up or Cluster.
+
+Keys begin with `PREFIX:{sNN}:`; NN is the shard of the id or user that the key is about, by CRC-32 modulo `shards`. All
+keys of a shard lie in one slot, and a script touches one shard only.
+
+    clock           string  the newest store time a process had when it wrote, microseconds
+    layout          string  number of this layout and of the shards, so that nobody reads it otherwise
+    seen            string  written before a WAIT
+    due             zset    iid by when it is due
+    unmarked:i, :g  zset    id by ticket, of invitations and of groups whose mark is behind their version
+    over            zset    kind, ticket and id by when it ended, of invitations and groups
+    i:IID  g:GID    string  a record, see scripts/record.lua
+    c:USER          hash    what the user takes of this shard: o open, b bytes, g groups
+    u:USER  o:GID   zset    iids of a user's invitations, of the open ones of a group
+    m:USER          zset    gids of the groups a user is a member of
+    p:GID           hash    a group's rows by user, each behind a letter for its standing
+    s:LETTER:GID    zset    users of a standing
+    b:USER  bo:USER hash, zset  a user's blocklist: masks by user; its users
+    ut:USER ot:GID mt:USER  hash  with more shards than one: when each hint of u:, o:, m: was written
+
+A ticket is a number that orders ids by when they were first written.
+"""

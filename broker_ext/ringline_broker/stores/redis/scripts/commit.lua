@@ -1,0 +1,73 @@
+-- Writes new versions of invitations, each only where the version it expects stands. Needs record.lua.
+-- KEYS  1 clock  2 due  3 unmarked  4 over
+--       then of each change: the record, what its inviter takes, with one shard also the index of its group, where it
+--       has one, and the index of each party, where it is new
+-- ARGV  1 store time, microseconds  2 what the keys of this shard begin with
+--       then of each change: iid, expected version, version, due or '', ticket, 1 where there is an index of its group,
+--       number of indexes of parties, meta, body
+-- Returns of each change 1 where it was written, else 0.
+local KEYS_OF_CHANGE, ARGS_OF_CHANGE = 2, 9
+local CLOCK, DUE, UNMARKED, OVER = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local BASE = ARGV[2]
+
+local function count_usage(counts, old, inviter, size, is_open)
+  if old and old.meta[1] == inviter then
+    size, is_open = size - old.meta[2], is_open - (old.meta[3] and 0 or 1)
+  elseif old then
+    count(BASE .. 'c:' .. old.meta[1], 'b', -old.meta[2])
+    count(BASE .. 'c:' .. old.meta[1], 'o', old.meta[3] and 0 or -1)
+  end
+  count(counts, 'b', size)
+  count(counts, 'o', is_open)
+end
+
+local function index(old, iid, is_over, key, of_group, parties)
+  if of_group == 1 then
+    if not is_over then
+      redis.call('ZADD', KEYS[key], 0, iid)
+    elseif old then
+      redis.call('ZREM', KEYS[key], iid)
+    end
+  end
+  for at = key + of_group, key + of_group + parties - 1 do
+    redis.call('ZADD', KEYS[at], 0, iid)
+  end
+end
+
+local function change(key, arg)
+  local iid, expected, n, due, ticket = ARGV[arg], ARGV[arg + 1], tonumber(ARGV[arg + 2]), ARGV[arg + 3], ARGV[arg + 4]
+  local old = read(KEYS[key])
+  if (old and old.n or 0) ~= tonumber(expected) then
+    return 0
+  end
+  local mark = old and old.mark or 0
+  ticket = old and old.ticket or tonumber(ticket)
+  local meta = cmsgpack.unpack(ARGV[arg + 7])
+  local ended = meta[3]
+  write(KEYS[key], n, mark, ticket, ARGV[arg + 7], ARGV[arg + 8])
+  count_usage(KEYS[key + 1], old, meta[1], meta[2], ended and 0 or 1)
+  if due ~= '' then
+    redis.call('ZADD', DUE, due, iid)
+  elseif old then
+    redis.call('ZREM', DUE, iid)
+  end
+  if old and old.meta[3] and not ended then
+    redis.call('ZREM', OVER, over('0', ticket, iid))
+  elseif ended then
+    redis.call('ZADD', OVER, ended, over('0', ticket, iid))
+  end
+  if mark < n then
+    redis.call('ZADD', UNMARKED, ticket, iid)
+  end
+  index(old, iid, ended, key + KEYS_OF_CHANGE, tonumber(ARGV[arg + 5]), tonumber(ARGV[arg + 6]))
+  return 1
+end
+
+local written = {}
+local key = 5
+for arg = 3, #ARGV, ARGS_OF_CHANGE do
+  written[#written + 1] = change(key, arg)
+  key = key + KEYS_OF_CHANGE + tonumber(ARGV[arg + 5]) + tonumber(ARGV[arg + 6])
+end
+move_clock(CLOCK, ARGV[1])
+return written

@@ -1,0 +1,19 @@
+-- Moves marks, each only from where it stands.
+-- KEYS  1 unmarked, then the record of each mark (see record.lua)
+-- ARGV  of each mark: id, from, to
+local MARK_AT = 4
+for at = 2, #KEYS do
+  local arg = at * 3 - 5
+  local head = redis.call('GETRANGE', KEYS[at], 0, 7)
+  if head ~= '' then
+    local n, mark = struct.unpack('>I4I4', head)
+    local to = tonumber(ARGV[arg + 2])
+    if mark == tonumber(ARGV[arg + 1]) then
+      redis.call('SETRANGE', KEYS[at], MARK_AT, struct.pack('>I4', to))
+      if to >= n then
+        redis.call('ZREM', KEYS[1], ARGV[arg])
+      end
+    end
+  end
+end
+return #KEYS - 1

@@ -1,0 +1,40 @@
+-- Forgets what was over before a time, the oldest first. Needs record.lua.
+-- KEYS  1 over  2 unmarked invitations  3 unmarked groups
+-- ARGV  1 what the keys of this shard begin with  2 before, milliseconds  3 how many at most  4 '1' where there is one shard
+-- Returns of each: '0' for an invitation or '1' for a group, its id, and with more shards the invitation's group and
+-- parties, whose indexes are not here.
+local BASE, INDEXED = ARGV[1], ARGV[4] == '1'
+local ID_AT = 18 -- behind kind and ticket
+
+local function forget_invitation(iid)
+  local key = BASE .. 'i:' .. iid
+  local record = read(key)
+  local inviter, size, _, gid, parties = unpack(record.meta)
+  redis.call('DEL', key)
+  redis.call('ZREM', KEYS[2], iid)
+  count(BASE .. 'c:' .. inviter, 'b', -size)
+  if not INDEXED then
+    return {'0', iid, gid, parties}
+  end
+  for _, user in ipairs(parties) do
+    redis.call('ZREM', BASE .. 'u:' .. user, iid)
+  end
+  return {'0', iid}
+end
+
+local function forget_group(gid)
+  local key = BASE .. 'g:' .. gid
+  local record = read(key)
+  redis.call('DEL', key) -- its rows went when it was dismissed
+  redis.call('ZREM', KEYS[3], gid)
+  count(BASE .. 'c:' .. record.meta[1], 'g', -1)
+  return {'1', gid}
+end
+
+local gone = {}
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[2], 'LIMIT', 0, ARGV[3])) do
+  local kind, id = string.sub(member, 1, 1), string.sub(member, ID_AT)
+  redis.call('ZREM', KEYS[1], member)
+  gone[#gone + 1] = kind == '0' and forget_invitation(id) or forget_group(id)
+end
+return gone
