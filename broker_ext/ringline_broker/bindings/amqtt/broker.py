@@ -240,7 +240,8 @@ class HardenedBroker(Broker):
         session.remote_address = device.link.peer
         session.ssl_object = device.link.tls
         if not await self._is_who_it_says(visit, session):
-            text = f"wrong user name or password for user {(connect.username or '')[:LOGGED_CHARS]!r}"
+            what = "password" if session.ssl_object is None else "password, or certificate,"
+            text = f"wrong user name or {what} for user {(connect.username or '')[:LOGGED_CHARS]!r}"
             raise ConnectRefused(text, mqtt311.connack(mqtt311.BAD_CREDENTIALS))
         if device.is_closed:  # its time was over meanwhile; it must not take over from one that lives
             return None
