@@ -168,6 +168,7 @@ def test_a_broker_that_loses_everything_gives_no_answer_and_does_not_hold_up_clo
         assert proxy.counts.lost >= 2
 
 
+@pytest.mark.parametrize("ring", ["memory", "sqlite"], indirect=True)  # beside a broker, only the worker ends
 def test_a_broker_that_dies_is_noticed_and_found_again(ring: Ring) -> None:
     alice = ring.device("alice")
     ring.stop()

@@ -50,7 +50,7 @@ def config_of(data: Path, *, defaults: bool) -> ServerConfig:
     ended is forgotten soon in both, so that the store does not grow.
     """
     limits: dict[str, Any] = {"retention_s": 2, "quiet_limit_s": 10}
-    connections = ConnectionLimits()
+    connections = ConnectionLimits(packet_rate=500, packet_burst=5_000)  # else it would wait most of the time
     if not defaults:
         limits |= {"request_rate": 0, "max_open": 1_000}
         connections = ConnectionLimits(**{field.name: _PLENTY for field in dataclasses.fields(ConnectionLimits)})
