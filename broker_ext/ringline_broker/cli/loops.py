@@ -1,7 +1,12 @@
-"""Which event loop a server runs on."""
+"""The event loop of a process that serves: which it is, and how it ends."""
 
 import asyncio
+import contextlib
+from collections.abc import Coroutine
 from importlib import import_module
+from typing import Any, Final
+
+_STOP_WITHIN_S: Final = 8.0
 
 
 def fastest_loop() -> type[asyncio.AbstractEventLoop] | None:
@@ -11,3 +16,9 @@ def fastest_loop() -> type[asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return loop
+
+
+async def stop_in_time(stopping: Coroutine[Any, Any, None]) -> None:
+    """Wait for a server to stop, but not for ever: what was answered is in the store; nothing is lost by leaving."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping, _STOP_WITHIN_S)

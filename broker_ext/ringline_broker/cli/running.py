@@ -1,7 +1,6 @@
 """Runs the server of `ringline serve`: from its options to its last words."""
 
 import asyncio
-import contextlib
 import errno
 import logging
 import os
@@ -16,7 +15,7 @@ from ringline_broker.cli.config import PLAIN, ServeOptions, Serving
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.exposure import dangers
 from ringline_broker.cli.logs import start_logging
-from ringline_broker.cli.loops import fastest_loop
+from ringline_broker.cli.loops import fastest_loop, stop_in_time
 from ringline_broker.cli.options import flag
 from ringline_broker.server import Server, ServerConfig, allow_many_connections, calm_collector
 from ringline_broker.service.ports import StoreInUse
@@ -25,7 +24,6 @@ log = logging.getLogger(__name__)
 
 LISTENERS = {"port": "default", "tls_port": "tls", "ws_port": "ws", "wss_port": "wss"}
 """Which option opens which listener; the first that is opened is called `default`."""
-_STOP_WITHIN_S = 8.0
 
 
 def run(told: Serving, opened: dict[str, int]) -> None:
@@ -99,8 +97,7 @@ async def _serve(server: Server, told: Serving, opened: dict[str, int]) -> None:
     announce(told.options, told.settings, {option: ports[name] for option, name in _names(opened).items()})
     while await asked.get() is signal.SIGHUP and (_has_terminal() or not ends_with_terminal):
         _reload(server, told.options)
-    with contextlib.suppress(TimeoutError):  # what was answered is on disk: nothing is lost by leaving
-        await asyncio.wait_for(server.stop(), _STOP_WITHIN_S)
+    await stop_in_time(server.stop())
 
 
 def _reload(server: Server, options: ServeOptions) -> None:

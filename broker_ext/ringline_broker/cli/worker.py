@@ -7,14 +7,14 @@ import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ringline import __version__
 from ringline.connection import Address
 from ringline.protocol.errors import RinglineError
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import Level, start_logging
-from ringline_broker.cli.loops import fastest_loop
+from ringline_broker.cli.loops import fastest_loop, stop_in_time
 from ringline_broker.cli.printing import out, out_json
 from ringline_broker.cli.session import tls_of
 from ringline_broker.settings import Settings
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from ringline_broker.worker import Worker
 
 log = logging.getLogger(__name__)
-
-_STOP_WITHIN_S: Final = 8.0
-
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
@@ -115,8 +112,7 @@ async def _work(made: "Worker", options: WorkerOptions) -> None:
         _announce(options)
         await stopping
     stopping.cancel()
-    with contextlib.suppress(TimeoutError):  # what was answered is in the store: nothing is lost by leaving
-        await asyncio.wait_for(made.stop(), _STOP_WITHIN_S)
+    await stop_in_time(made.stop())
 
 
 def _announce(options: WorkerOptions) -> None:

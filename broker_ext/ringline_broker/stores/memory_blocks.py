@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Mapping
 
-from ringline_broker.stores.memory_base import MemoryBase
+from ringline_broker.stores.closable import Closable
 
 
-class MemoryBlocks(MemoryBase):
+class MemoryBlocks(Closable):
     """The part of MemoryStore that keeps blocklists."""
 
     def __init__(self) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ringline_broker.engine.groups.model import Group, GroupView, Person, Standing
 from ringline_broker.service.ports import GroupChange, HeldGroup, Mark
-from ringline_broker.stores.memory_base import MemoryBase
+from ringline_broker.stores.closable import Closable
 
 
-class MemoryGroups(MemoryBase):
+class MemoryGroups(Closable):
     """The part of MemoryStore that keeps groups."""
 
     def __init__(self) -> None:

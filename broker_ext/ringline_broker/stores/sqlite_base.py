@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
 
 from ringline_broker.service.clock import SteadyTime
-from ringline_broker.service.ports import StoreUnavailable
+from ringline_broker.stores.closable import Closable
 from ringline_broker.stores.marks import LateMarks
 from ringline_broker.stores.usage import UsageCounts
 from ringline_broker.stores.writer import WriterThread
@@ -27,7 +27,7 @@ class Kept(NamedTuple):
     blockers: set[str]
 
 
-class SqliteBase:
+class SqliteBase(Closable):
     """The parts of SqliteStore have this in common.
 
     Args:
@@ -37,20 +37,16 @@ class SqliteBase:
     """
 
     def __init__(self, thread: WriterThread, time: SteadyTime, kept: Kept) -> None:
+        super().__init__()
         self._thread = thread
         self._time = time
         self._usage, self._blockers = kept
         self._marks = LateMarks(_MARK_INVITATION)
         self._group_marks = LateMarks(_MARK_GROUP)
-        self._closed = False
 
     def now(self) -> int:
         """Store time, epoch milliseconds."""
         return self._time.now()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
 
     def _with_marks(self, work: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
         """The same work, after the marks that wait, of invitations and of groups."""

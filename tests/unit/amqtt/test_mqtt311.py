@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ringline_broker.bindings.amqtt import mqtt311
-from ringline_broker.bindings.amqtt.mqtt311 import Connect, ConnectRefused, Malformed, Packet, PacketReader, Publish
+from ringline_broker.bindings.amqtt.mqtt311 import Connect, ConnectRefused, Packet, PacketReader, Publish
+from ringline_broker.bindings.framing import Malformed, puback
 from tests.attacks.raw_mqtt import (
     connect_packet,
     length,
@@ -131,7 +132,7 @@ def test_they_read_a_publish(topic: str, payload: bytes, packet_id: int | None) 
 
 @given(packet_ids, st.lists(st.sampled_from([0, 1, 0x80]), min_size=1, max_size=200), st.integers(0, 5))
 def test_they_read_what_acknowledges(packet_id: int, codes: list[int], code: int) -> None:
-    assert _theirs(PubackPacket, mqtt311.puback(packet_id)).packet_id == packet_id
+    assert _theirs(PubackPacket, puback(packet_id)).packet_id == packet_id
     assert _theirs(UnsubackPacket, mqtt311.unsuback(packet_id)).variable_header.packet_id == packet_id
     suback = _theirs(SubackPacket, mqtt311.suback(packet_id, codes))
     assert (suback.variable_header.packet_id, suback.payload.return_codes) == (packet_id, codes)
@@ -178,7 +179,7 @@ def test_paho_and_we_understand_each_other() -> None:
         message = mqtt311.read_publish(ask())
         assert (message.topic, message.payload, message.qos) == ("a/é", b"\0\1", 1)
         assert message.packet_id is not None
-        tell(mqtt311.puback(message.packet_id), 3)
+        tell(puback(message.packet_id), 3)
         tell(mqtt311.publish(b"a/b", b"x" * 20_000, 65_535), 4)
         assert mqtt311.read_puback(ask()) == 65_535
         tell(mqtt311.publish(b"c", b"", None), 5)

@@ -21,6 +21,7 @@ T = TypeVar("T")
 WITHIN_S = 20.0
 TOPICS = Topics()
 SHARE = "a-secret"
+EVENTS = TOPICS.events("bob")
 
 
 def run(scenario: Coroutine[Any, Any, T], within_s: float = 60.0) -> T:
@@ -141,6 +142,14 @@ async def said(told: Awaitable[T]) -> T:
         return await told
 
 
+async def request(peer: Peer, worker: Worker, user: str = "alice") -> None:
+    """Repeat a request, as a client would, until this worker has it."""
+    before = len(worker.requests)
+    async with asyncio.timeout(WITHIN_S):
+        while len(worker.requests) == before:
+            await peer.publish(TOPICS.requests(user), b"")
+
+
 class Visit:
     """One connection to a broker that is not real."""
 
@@ -183,6 +192,10 @@ class Visit:
 
     def close(self) -> None:
         self._writer.close()
+
+
+def message(n: int, size: int = 1) -> mqtt5.PublishPacket:
+    return mqtt5.PublishPacket("t", bytes((n,)) * size, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=n)
 
 
 class FakeBroker:

@@ -3,7 +3,8 @@
 import mqtt5
 import pytest
 
-from ringline_broker.bindings.mqtt5.packets import Malformed, Packet, PacketReader, Publish
+from ringline_broker.bindings.framing import Malformed
+from ringline_broker.bindings.mqtt5.packets import Packet, PacketReader, Publish
 
 QOS_1 = mqtt5.QoS.AT_LEAST_ONCE
 SENT = mqtt5.PublishPacket("a/b", b"x" * 300, qos=QOS_1, packet_id=258, user_properties=[("k", "v" * 200)]).write()

@@ -22,10 +22,11 @@ from ringline_broker.bindings.amqtt.admission import Admission
 from ringline_broker.bindings.amqtt.device import LOGGED_CHARS, Device
 from ringline_broker.bindings.amqtt.link import Link
 from ringline_broker.bindings.amqtt.listening import Door, Listening, open_sockets
-from ringline_broker.bindings.amqtt.mqtt311 import ConnectRefused, Malformed, Publish
+from ringline_broker.bindings.amqtt.mqtt311 import ConnectRefused, Publish
 from ringline_broker.bindings.amqtt.plugin import Gate, login_of
 from ringline_broker.bindings.amqtt.sweeper import Sweeper
 from ringline_broker.bindings.amqtt.visit import Visit
+from ringline_broker.bindings.framing import Malformed
 from ringline_broker.service.buckets import Bucket
 from ringline_broker.service.ports import StoreUnavailable
 from ringline_broker.service.sparing import SparingLog

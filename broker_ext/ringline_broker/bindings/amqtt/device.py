@@ -10,8 +10,9 @@ from amqtt.session import OutgoingApplicationMessage, Session
 
 from ringline_broker.bindings.amqtt import mqtt311
 from ringline_broker.bindings.amqtt.link import Link
-from ringline_broker.bindings.amqtt.mqtt311 import Malformed, Packet, PacketReader, PacketType, Publish
-from ringline_broker.bindings.amqtt.receipts import Receipts
+from ringline_broker.bindings.amqtt.mqtt311 import Packet, PacketReader, PacketType, Publish
+from ringline_broker.bindings.framing import MAX_PACKET_ID, Malformed
+from ringline_broker.bindings.receipts import Receipts
 from ringline_broker.service.buckets import Bucket
 from ringline_broker.service.sparing import SparingLog
 from ringline_broker.settings import Bounds
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from amqtt.broker import BrokerContext
     from amqtt.plugins.manager import PluginManager
 
-MAX_PACKET_ID: Final = 65_535
 LOGGED_CHARS: Final = 100
 """What a log line quotes of what somebody sent."""
 _COMPLAINTS: Final = 10

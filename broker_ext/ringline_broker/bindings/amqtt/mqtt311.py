@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from ringline_broker.bindings.framing import Malformed, packet_at
+
 
 class PacketType(IntEnum):
     """Control packet types (section 2.2.1)."""
@@ -23,10 +25,6 @@ class PacketType(IntEnum):
     PINGREQ = 12
     PINGRESP = 13
     DISCONNECT = 14
-
-
-class Malformed(Exception):
-    """Bytes that break the standard, or a packet over the limit: the connection is closed (section 4.8)."""
 
 
 class ConnectRefused(Exception):
@@ -53,7 +51,6 @@ PINGRESP: Final = bytes((PacketType.PINGRESP << 4, 0))
 _CONNACK_V5_BAD_PROTOCOL: Final = bytes((PacketType.CONNACK << 4, 3, 0, 0x84, 0))
 _LEVEL_311: Final = 4
 _LEVEL_5: Final = 5
-_MAX_LENGTH_BYTES: Final = 4
 _FIXED_FLAGS: Final[dict[int, int]] = {
     PacketType.CONNECT: 0,
     PacketType.PUBACK: 0,
@@ -102,7 +99,7 @@ class PacketReader:
         buffer += data
         at = 0
         try:
-            while (header := self._header(at)) is not None:
+            while (header := packet_at(buffer, at, self._limit)) is not None:
                 start, end = header
                 if end > len(buffer):
                     break
@@ -111,23 +108,6 @@ class PacketReader:
                 yield Packet(first >> 4, first & 0x0F, bytes(buffer[start:end]))
         finally:
             del buffer[:at]
-
-    def _header(self, at: int) -> tuple[int, int] | None:
-        """Where the body starts and ends, or None where the header is not all there."""
-        buffer = self._buffer
-        size = len(buffer)
-        length = 0
-        for i in range(_MAX_LENGTH_BYTES):
-            place = at + 1 + i
-            if place >= size:
-                return None
-            byte = buffer[place]
-            length |= (byte & 0x7F) << (7 * i)
-            if byte < 0x80:  # noqa: PLR2004 - the continuation bit
-                if length > self._limit:
-                    raise Malformed(f"a packet of {length} bytes; the limit is {self._limit}")
-                return place + 1, place + 1 + length
-        raise Malformed("a length of more than four bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,11 +306,6 @@ def publish(topic: bytes, payload: bytes, packet_id: int | None) -> bytes:
     first = PacketType.PUBLISH << 4 | (0 if packet_id is None else 2)
     length = 2 + len(topic) + len(number) + len(payload)
     return b"".join((bytes((first,)), _length(length), len(topic).to_bytes(2, "big"), topic, number, payload))
-
-
-def puback(packet_id: int) -> bytes:
-    """A PUBACK."""
-    return bytes((PacketType.PUBACK << 4, 2)) + packet_id.to_bytes(2, "big")
 
 
 def suback(packet_id: int, codes: list[int]) -> bytes:

@@ -5,7 +5,6 @@
 - `address`: where the broker is; what a connection takes and gives
 - `counters`: what is counted
 - `outbound`: messages on their way, without I/O; outlives connections
-- `receipts`: PUBACKs for what came, in order, held back where the worker has fallen behind
 - `connection`: one connection
 - `keeper`: keeps one up, and subscribed
 - `selftest`: whether a broker does what a worker needs

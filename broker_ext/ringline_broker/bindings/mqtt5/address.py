@@ -3,7 +3,7 @@
 import ssl
 from dataclasses import dataclass, field
 
-from ringline_broker.bindings.mqtt5.packets import MAX_PACKET_ID
+from ringline_broker.bindings.framing import MAX_PACKET_ID
 
 
 @dataclass(frozen=True, slots=True)

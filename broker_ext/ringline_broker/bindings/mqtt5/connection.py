@@ -14,6 +14,7 @@ from typing import Final, cast
 
 import mqtt5
 
+from ringline_broker.bindings.framing import MAX_PACKET_ID, Malformed
 from ringline_broker.bindings.mqtt5.address import BrokerAddress, LinkBounds
 from ringline_broker.bindings.mqtt5.failures import (
     BrokerFailure,
@@ -24,8 +25,8 @@ from ringline_broker.bindings.mqtt5.failures import (
     tls_failed,
 )
 from ringline_broker.bindings.mqtt5.outbound import LAST_PACKET_ID, Outbound
-from ringline_broker.bindings.mqtt5.packets import MAX_PACKET_ID, Malformed, Packet, PacketReader, Publish
-from ringline_broker.bindings.mqtt5.receipts import Receipts
+from ringline_broker.bindings.mqtt5.packets import Packet, PacketReader, Publish
+from ringline_broker.bindings.receipts import Receipts
 from ringline_broker.service.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class Connection(asyncio.Protocol):
         self._take = take
         self._clock = clock
         self._reader = PacketReader(bounds.max_packet_bytes)
-        self._receipts = Receipts(self._write, lambda: not outbound.is_behind, self._settled)
+        self._receipts = Receipts(self._write, self._settled, lambda: not outbound.is_behind)
         self._held: Publish | None = None
         self._will_read = False
         self._transport: asyncio.Transport | None = None

@@ -12,18 +12,12 @@ from typing import Final, NamedTuple
 
 import mqtt5
 
+from ringline_broker.bindings.framing import Malformed, packet_at, variable_integer
+
 _PUBLISH: Final = 3
 _CONNACK: Final = 2
-_MAX_LENGTH_BYTES: Final = 4
 _OLD_CONNACK_BYTES: Final = 2
 """A CONNACK of MQTT 3.1.1 has no properties, and so no length of them."""
-
-MAX_PACKET_ID: Final = 65_535
-
-
-class Malformed(Exception):
-    """Bytes that are no MQTT 5, or a packet over the limit: the connection is closed (section 4.13)."""
-
 
 class Publish(NamedTuple):
     """A message that came; `packet_id` is None at QoS 0. Bytes of the topic that are no UTF-8 come as surrogates."""
@@ -60,7 +54,7 @@ class PacketReader:
         buffer = self._buffer
         at = 0
         try:
-            while (header := self._header(at)) is not None:
+            while (header := packet_at(buffer, at, self._limit)) is not None:
                 start, end = header
                 if end > len(buffer):
                     break
@@ -68,30 +62,6 @@ class PacketReader:
                 yield _publish(first, whole[start - end :]) if first >> 4 == _PUBLISH else _other(whole)
         finally:
             del buffer[:at]
-
-    def _header(self, at: int) -> tuple[int, int] | None:
-        """Where the body starts and ends, or None where the header is not all there."""
-        buffer = self._buffer
-        found = _variable(buffer, at + 1)
-        if found is None:
-            return None
-        length, start = found
-        if length > self._limit:
-            raise Malformed(f"a packet of {length} bytes; the limit is {self._limit}")
-        return start, start + length
-
-
-def _variable(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
-    """A variable byte integer (section 1.5.5) and where it ends; None where it is not all there."""
-    length = 0
-    for i in range(_MAX_LENGTH_BYTES):
-        if at + i >= len(data):
-            return None
-        byte = data[at + i]
-        length |= (byte & 0x7F) << (7 * i)
-        if byte < 0x80:  # noqa: PLR2004 - the continuation bit
-            return length, at + i + 1
-    raise Malformed("a length of more than four bytes")
 
 
 def _publish(first: int, body: bytes) -> Publish:
@@ -106,7 +76,7 @@ def _publish(first: int, body: bytes) -> Publish:
         if qos:
             packet_id = body[at] << 8 | body[at + 1]
             at += 2
-        properties, at = (body[at], at + 1) if body[at] < 0x80 else _variable(body, at) or (len(body), at)  # noqa: PLR2004
+        properties, at = (body[at], at + 1) if body[at] < 0x80 else variable_integer(body, at) or (len(body), at)  # noqa: PLR2004
     except IndexError:
         raise Malformed("a message with less in it than it says") from None
     at += properties

@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
-from ringline_broker.service.ports import Mark, StoreUnavailable
+from ringline_broker.service.ports import Mark
+from ringline_broker.stores.closable import Closable
 from ringline_broker.stores.redis.keys import Keys
 from ringline_broker.stores.redis.scripts import Command, Reply, call
 from ringline_broker.stores.redis.server_time import ServerTime, Tickets
@@ -33,21 +34,17 @@ class Tools(NamedTuple):
     tickets: Tickets
 
 
-class RedisBase:
+class RedisBase(Closable):
     """The parts of RedisStore have this in common."""
 
     def __init__(self, tools: Tools) -> None:
+        super().__init__()
         self._servers, self._keys, self._time, self._tickets = tools
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._closed = False
 
     def now(self) -> int:
         """Store time, epoch milliseconds."""
         return self._time.now()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
 
     async def _one(self, shard: int, command: Command) -> Reply:
         return (await self._servers.run(shard, (command,)))[0]

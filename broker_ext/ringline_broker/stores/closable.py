@@ -1,10 +1,10 @@
-"""What every part of the reference model needs."""
+"""What every part of every store has: it can be closed."""
 
 from ringline_broker.service.ports import StoreUnavailable
 
 
-class MemoryBase:
-    """A store that can be closed."""
+class Closable:
+    """Something that is open until it is closed."""
 
     def __init__(self) -> None:
         self._closed = False

@@ -1,0 +1,56 @@
+"""What MQTT 3.1.1 and MQTT 5 have in common on the wire: how a packet begins, and the PUBACK. No I/O."""
+
+from typing import Final
+
+MAX_PACKET_ID: Final = 65_535
+_MAX_LENGTH_BYTES: Final = 4
+_PUBACK: Final = bytes((4 << 4, 2))
+
+
+class Malformed(Exception):
+    """Bytes that break the standard, or a packet over the limit: the connection is closed (MQTT 3.1.1 section 4.8,
+    MQTT 5.0 section 4.13).
+    """
+
+
+def packet_at(buffer: bytes | bytearray, at: int, limit: int) -> tuple[int, int] | None:
+    """Where the body of the packet that begins there starts and ends; None where its header is not all there.
+
+    Args:
+        buffer: what came.
+        at: where the packet begins.
+        limit: bytes its body may have.
+
+    Raises:
+        Malformed: a body over the limit, or a length of more than four bytes.
+    """
+    found = variable_integer(buffer, at + 1)
+    if found is None:
+        return None
+    length, start = found
+    if length > limit:
+        raise Malformed(f"a packet of {length} bytes; the limit is {limit}")
+    return start, start + length
+
+
+def variable_integer(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
+    """A length in up to four bytes (MQTT 3.1.1 section 2.2.3, MQTT 5.0 section 1.5.5), and where it ends; None where it
+    is not all there.
+
+    Raises:
+        Malformed: it has more than four bytes.
+    """
+    length = 0
+    for i in range(_MAX_LENGTH_BYTES):
+        if at + i >= len(data):
+            return None
+        byte = data[at + i]
+        length |= (byte & 0x7F) << (7 * i)
+        if byte < 0x80:  # noqa: PLR2004 - the continuation bit
+            return length, at + i + 1
+    raise Malformed("a length of more than four bytes")
+
+
+def puback(packet_id: int) -> bytes:
+    """A PUBACK that says nothing but that it was taken."""
+    return _PUBACK + packet_id.to_bytes(2, "big")
