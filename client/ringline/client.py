@@ -1,7 +1,5 @@
 """The client: a thin shell around the core, with a thread for the network and one for callbacks."""
 
-import logging
-import queue
 import secrets
 import ssl
 import threading
@@ -21,13 +19,13 @@ from ringline.arguments import (
     checked_users,
 )
 from ringline.blocklist import Blocklist
+from ringline.calling import Caller
 from ringline.connection import Address, Network
 from ringline.core.callbacks import Callback
 from ringline.core.core import Core, Counts
 from ringline.data import Value, pack_data
 from ringline.errors import SignalingError
 from ringline.events import Disconnected, InvitationState
-from ringline.group_events import GroupNews
 from ringline.group_listener import GroupListener
 from ringline.groups import Groups, new_id, new_request_id
 from ringline.handles import RequestHandle
@@ -55,8 +53,6 @@ from ringline.protocol.messages import (
 )
 from ringline.protocol.shapes import Request
 from ringline.protocol.topics import DEFAULT_PREFIX, Topics
-
-log = logging.getLogger(__name__)
 
 FIRST: Final = 1
 """For `answers`: the first to accept takes it."""
@@ -111,14 +107,11 @@ class SignalingClient:
         self._core = Core(self.user, self.device, Topics(checked_prefix(prefix)), since)
         self.groups = Groups(self.device, self._request)
         self.blocklist = Blocklist(self.user, self.device, self._request)
-        self._listeners = [] if listener is None else [listener]
-        self._group_listeners = [] if group_listener is None else [group_listener]
+        self._caller = Caller(listener, group_listener)
         self._handles: dict[bytes, RequestHandle[Any]] = {}
         self._lock = threading.RLock()
         self._closed = False
         self._up_to_date = threading.Event()
-        self._callbacks: queue.SimpleQueue[Callback | None] = queue.SimpleQueue()
-        self._caller = threading.Thread(target=self._call_back, name="ringline-callbacks", daemon=True)
         secret = None if password is None else checked_str("password", password)
         self._network = Network(address, self.user, secret or address.password, tls, self)
         self._started = False
@@ -158,9 +151,7 @@ class SignalingClient:
         if not self._started:
             return
         self._network.close(5.0)
-        self._callbacks.put(None)
-        if self._caller is not threading.current_thread():
-            self._caller.join(5.0)
+        self._caller.stop(5.0)
 
     def __enter__(self) -> Self:
         return self.connect()
@@ -172,19 +163,19 @@ class SignalingClient:
 
     def add_listener(self, listener: SignalingListener) -> None:
         """Let a listener hear callbacks from now on."""
-        self._listeners = [*self._listeners, listener]
+        self._caller.listeners = (*self._caller.listeners, listener)
 
     def remove_listener(self, listener: SignalingListener) -> None:
         """Let a listener hear no more; one that was never added is no fault."""
-        self._listeners = [one for one in self._listeners if one is not listener]
+        self._caller.listeners = tuple(one for one in self._caller.listeners if one is not listener)
 
     def add_group_listener(self, listener: GroupListener) -> None:
         """Let a listener hear of groups from now on."""
-        self._group_listeners = [*self._group_listeners, listener]
+        self._caller.group_listeners = (*self._caller.group_listeners, listener)
 
     def remove_group_listener(self, listener: GroupListener) -> None:
         """Let a listener hear of groups no more; one that was never added is no fault."""
-        self._group_listeners = [one for one in self._group_listeners if one is not listener]
+        self._caller.group_listeners = tuple(one for one in self._caller.group_listeners if one is not listener)
 
     @property
     def since(self) -> int | None:
@@ -382,7 +373,7 @@ class SignalingClient:
             self._up_to_date.clear()
             self._core.disconnected(time.monotonic())
             self._flush()
-            self._callbacks.put(Callback("on_disconnected", Disconnected(reason=reason, retry_in=retry_in)))
+            self._caller.put(Callback("on_disconnected", Disconnected(reason=reason, retry_in=retry_in)))
 
     def on_time(self) -> float | None:
         """For the network: time passed; after how many seconds to call again."""
@@ -407,13 +398,4 @@ class SignalingClient:
         for callback in out.callbacks:
             if callback.method == "on_connected":
                 self._up_to_date.set()
-            self._callbacks.put(callback)
-
-    def _call_back(self) -> None:
-        while (callback := self._callbacks.get()) is not None:
-            of_groups = isinstance(callback.event, GroupNews)
-            for listener in self._group_listeners if of_groups else self._listeners:
-                try:
-                    getattr(listener, callback.method)(callback.event)
-                except Exception:
-                    log.exception("%s of %r raised; going on", callback.method, listener)
+            self._caller.put(callback)

@@ -2,6 +2,7 @@
 
 - `lanes`: requests that wait for an answer, one at a time for each invitation and each group
 - `held`: one invitation as this device knows it, and the order of its events; `held_group`: the same of a group
+- `holding`: all invitations this device holds
 - `asking`: of which invitations something is missing
 - `groups`: which groups there are, their topics, and what of them was missed
 - `crossings`: two users who invite each other at once

@@ -3,14 +3,15 @@
 import logging
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from ringline.core.asking import ASK_LANE, Asking
 from ringline.core.callbacks import Callback
 from ringline.core.crossings import Crossing, Crossings
-from ringline.core.groups import Groups, Invitations
+from ringline.core.groups import Groups
 from ringline.core.held import REMEMBER_S, HeldInvitation
+from ringline.core.holding import Holding
 from ringline.core.lanes import Lanes, lane_of
 from ringline.core.outputs import Counts, Outputs, Settled
 from ringline.core.reading import read_events
@@ -73,13 +74,12 @@ class Core:
         self._topics = topics or Topics()
         self._rng = rng
         self._lanes = Lanes()
-        self._held: dict[str, HeldInvitation] = {}
+        self._held = Holding(user)
         self._story = Story(user, device)
         self._crossings = Crossings(user, device)
         self._syncing = Syncing(device, since)
         self._out = Outputs()
-        invitations = Invitations(self._known_in, self._forget_in)
-        self._groups = Groups(user, device, self._topics, self._lanes, self._out, self.counts, invitations)
+        self._groups = Groups(user, device, self._topics, self._lanes, self._out, self.counts, self._held)
         self._asking = Asking(self._held, self._groups.is_syncing)
         self._online = False
         self._is_synced = False
@@ -149,7 +149,7 @@ class Core:
         """Time passed."""
         for waiting in self._lanes.expired(now):
             self._fail(waiting.request, given_up(waiting), now)
-        self._forget(now)
+        self._held.forget_over(now, self._syncing.tells_again)
         self._groups.tick(now)
         if self._online:
             self._tell_connected()
@@ -170,15 +170,6 @@ class Core:
         """Nothing will be answered any more."""
         for request in self._lanes.take_all():
             self._out.settled.append(Settled(request.id, error=SignalingError.local(CLOSED)))
-
-    def _forget(self, now: float) -> None:
-        """Forget what has been over for ten minutes, but not what the next sync would tell of once more."""
-        over = [held for held in self._held.values() if held.over_at is not None and held.over_at + REMEMBER_S <= now]
-        for held in over:
-            if self._syncing.tells_again(held.ended_ts):
-                held.over_at = now
-            else:
-                del self._held[held.iid]
 
     # Requests and answers.
 
@@ -242,7 +233,7 @@ class Core:
         if isinstance(request, OnGroup) and not answer.pending:
             self._groups.expect(request, n, now)
         elif isinstance(request, OnInvitation) and n:
-            held = self._held.setdefault(request.iid, HeldInvitation(request.iid))
+            held = self._held.of(request.iid)
             if held.seen < n and held.over_at is None and held.gap_since is None:
                 held.gap_since = now
 
@@ -280,7 +271,7 @@ class Core:
             self._syncing.saw(event.ts if live else 0)
             by_invitation.setdefault(event.iid, []).append(event)
         for iid, some in by_invitation.items():
-            self._hear_one(self._held.setdefault(iid, HeldInvitation(iid, gid)), some, now, live=live)
+            self._hear_one(self._held.of(iid, gid), some, now, live=live)
 
     def _hear_one(self, held: HeldInvitation, events: list[Event], now: float, *, live: bool) -> None:
         taken: list[Event] = []
@@ -331,7 +322,7 @@ class Core:
     # Sync.
 
     def _ask_sync(self, now: float) -> None:
-        known = {iid: held.seen for iid, held in self._held.items() if held.is_open and self._concerns(held)}
+        known = self._held.known()
         self._groups.begin()
         self._crossings.doubt(known)
         self._lanes.take_out(self._syncing.current, now)
@@ -401,16 +392,3 @@ class Core:
             return
         held.outcome, held.over_at, held.check_at = "gone", now, None
         self._out.callbacks += self._story.tell_gone(held)
-
-    # What groups ask about invitations.
-
-    def _concerns(self, held: HeldInvitation) -> bool:
-        """Whether the user's own sync tells of it; of those for others the group's does."""
-        return not held.gid or held.has_part(self.user)
-
-    def _known_in(self, gid: str) -> Mapping[str, int]:
-        return {iid: held.seen for iid, held in self._held.items() if held.gid == gid and held.is_open}
-
-    def _forget_in(self, gid: str) -> None:
-        for held in [held for held in self._held.values() if held.gid == gid and not held.has_part(self.user)]:
-            del self._held[held.iid]

@@ -6,14 +6,15 @@ the SUBACK, so that nothing falls between.
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Final
 
 from ringline.core.group_callbacks import gone, group_state, of_group_event
 from ringline.core.held import GAP_WAIT_S, REMEMBER_S
 from ringline.core.held_group import HeldGroup, Phase, brings_in, takes_out
+from ringline.core.holding import Holding
 from ringline.core.lanes import Lanes
 from ringline.core.outputs import Counts, Outputs
 from ringline.core.syncing import some_of
@@ -26,15 +27,6 @@ log = logging.getLogger(__name__)
 
 SYNCS_AT_ONCE: Final = 8
 """Groups about which a device asks at the same time."""
-
-
-class Invitations(NamedTuple):
-    """What of the invitations is needed here: how far those open in a group were heard, and to forget those in which
-    this user has no part.
-    """
-
-    known: Callable[[str], Mapping[str, int]]
-    forget: Callable[[str], None]
 
 
 class Groups:
@@ -51,7 +43,7 @@ class Groups:
 
     def __init__(
         self, user: str, device: str, topics: Topics, lanes: Lanes, out: Outputs, counts: Counts,
-        invitations: Invitations,
+        invitations: Holding,
     ) -> None:  # fmt: skip
         self._user = user
         self._device = device
@@ -194,7 +186,7 @@ class Groups:
             self._out.unsubscribe.append(topic)
 
     def _ask(self, held: HeldGroup, now: float) -> None:
-        known = some_of(self._invitations.known(held.gid))
+        known = some_of(self._invitations.known_in(held.gid))
         request = SyncGroup(
             id=secrets.token_bytes(REQUEST_ID_BYTES), dev=self._device, gid=held.gid, n=held.seen, known=known
         )
@@ -280,7 +272,7 @@ class Groups:
         held.let_go(n, now + REMEMBER_S)
         self._left.add(held.gid)
         self._unconfirmed.discard(held.gid)
-        self._invitations.forget(held.gid)
+        self._invitations.forget_in(held.gid)
 
     def _lose(self, held: HeldGroup, now: float) -> None:
         """The server says so, no event. One that tells why may wait for another, which will not come any more."""

@@ -101,3 +101,8 @@ def connected(user: str = "ann") -> Device:
 def counted(device: Device) -> list[int]:
     """The versions it was told of."""
     return [event.value for name, event in device.heard if name == "group_counter_changed"]
+
+
+def names(device: Device) -> list[str]:
+    """The callbacks it was told, `connected` among them."""
+    return [name for name, _ in device.heard]

@@ -12,7 +12,7 @@ from ringline.protocol.errors import TOO_MANY_REQUESTS
 from ringline.protocol.limits import MAX_INVITEES
 from ringline.protocol.messages import Accepted, Answer, Event, Invited, Refusal, Rejected
 from tests.unit.client.group_play import GID, answer_group, answer_sync, member, state
-from tests.unit.client.wire import Wire
+from tests.unit.client.wire import Wire, told_at_once
 from tests.unit.client.world import Device, World
 from tests.unit.engine.play import IID, accept, invite
 
@@ -97,10 +97,7 @@ WRONG: list[tuple[str, Callable[[Any], object], type[Exception], str]] = [
 def test_who_asks_wrongly_is_told_at_once(
     client: Wire, call: Callable[[Blocklist], object], kind: type[Exception], words: str
 ) -> None:
-    with pytest.raises(kind) as raised:
-        call(client.blocklist)
-    assert words in str(raised.value)
-    assert client.sent() == []
+    told_at_once(client, lambda: call(client.blocklist), kind, words)
 
 
 def test_a_closed_client_takes_no_more() -> None:

@@ -184,7 +184,7 @@ def test_listeners_come_and_go(client: Any) -> None:
     client.add_listener(listener)
     client.remove_listener(listener)
     client.remove_listener(listener)
-    assert client._listeners == []
+    assert client._caller.listeners == ()
 
 
 def test_two_devices_have_two_names() -> None:

@@ -25,7 +25,7 @@ from ringline.protocol.group_messages import (
 )
 from ringline.protocol.messages import Answer, Invite, Refusal, event_map
 from tests.unit.client.group_play import GID, connected, count, entered, member, state
-from tests.unit.client.wire import Wire
+from tests.unit.client.wire import Wire, told_at_once
 from tests.unit.client.world import START, TOPICS, new_id
 
 
@@ -237,10 +237,7 @@ WRONG: list[tuple[str, Any, type[Exception], str]] = [
 
 @pytest.mark.parametrize(("call", "kind", "words"), [pytest.param(*row[1:], id=row[0]) for row in WRONG])
 def test_who_asks_wrongly_is_told_at_once(client: Wire, call: Any, kind: type[Exception], words: str) -> None:
-    with pytest.raises(kind) as raised:
-        call(client.groups)
-    assert words in str(raised.value)
-    assert client.sent() == []
+    told_at_once(client, lambda: call(client.groups), kind, words)
 
 
 def test_a_closed_client_takes_no_more() -> None:
@@ -269,7 +266,7 @@ def test_a_listener_hears_of_groups_once_though_it_listens_to_both() -> None:
     for _ in range(2):
         client.remove_group_listener(gone)
     client.on_message(TOPICS.events("ann"), pack([event_map(entered(5, 4))]))
-    client._callbacks.put(None)
-    client._call_back()
+    client._caller.start()
+    client._caller.stop(10.0)
     assert [len(one.heard) for one in (both, other, gone)] == [1, 1, 0]
     client.close()

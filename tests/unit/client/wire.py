@@ -1,6 +1,9 @@
 """A client without a network, whose server is the test."""
 
+from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from ringline import SignalingClient
 from ringline.protocol.messages import Answer, decode_request, encode_answer
@@ -30,3 +33,11 @@ class Wire(SignalingClient):
 
     def settle(self) -> None:
         super()._flush()
+
+
+def told_at_once(client: Wire, call: Callable[[], object], kind: type[Exception], words: str) -> None:
+    """Whoever asks wrongly is told so in these words, and nothing is sent."""
+    with pytest.raises(kind) as raised:
+        call()
+    assert words in str(raised.value)
+    assert client.sent() == []
