@@ -22,7 +22,7 @@ from benchmarks.processes import ROOT, Running, carry_out
 from benchmarks.systems import MOSQUITTO, Lab, embedded_memory, mosquitto_program
 from benchmarks.wire import HOST
 from ringline_broker.authority import Authority
-from tests.stores.kinds import missing
+from tests.support.services import missing
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists() and not os.environ.get("CI"), reason="measures with what Linux has"

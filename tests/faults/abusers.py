@@ -16,8 +16,9 @@ from typing import Final
 import uvloop
 
 from ringline.protocol.blocklist_messages import Block
+from ringline_broker.server import allow_many_connections
+from ringline_broker.settings import ConnectionLimits
 from tests.faults.abuses import ABUSES, Crowd, made
-from tests.faults.default_server import allow_files
 from tests.faults.hostile import BOUND_S, Connection, Ended, Hostile, Tally
 
 HOME: Final = "127.0.0.1"
@@ -138,7 +139,7 @@ def say(line: str) -> None:
 
 def main() -> None:
     port, others, kinds, count, source, honest = sys.argv[1:]
-    allow_files()
+    allow_many_connections(ConnectionLimits())
     uvloop.run(run(int(port), int(others), kinds.split(","), int(count), source, honest.split(",")))
 
 

@@ -8,16 +8,14 @@ import argparse
 import asyncio
 import json
 import logging
-import resource
 import sys
 from pathlib import Path
 
 import uvloop
 
 from ringline_broker.bindings.amqtt.binding import Listener
-from ringline_broker.server import Server, ServerConfig, calm_collector
-
-FILES = 8_192
+from ringline_broker.server import Server, ServerConfig, allow_many_connections, calm_collector
+from ringline_broker.settings import ConnectionLimits
 
 
 async def serve(data: Path, users: Path) -> None:
@@ -33,20 +31,13 @@ async def serve(data: Path, users: Path) -> None:
     print(json.dumps(counts), flush=True)  # noqa: T201 - likewise
 
 
-def allow_files() -> None:
-    """Let this process have a connection open for every device."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < FILES:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, hard) if hard > 0 else FILES, hard))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--users", type=Path, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    allow_files()
+    allow_many_connections(ConnectionLimits())
     calm_collector()
     uvloop.run(serve(arguments.data, arguments.users))
 

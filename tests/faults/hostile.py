@@ -11,6 +11,7 @@ from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
 from ringline_broker.bindings.amqtt import mqtt311
 from ringline_broker.bindings.amqtt.mqtt311 import Packet, PacketReader, PacketType
+from ringline_broker.bindings.framing import puback
 from tests.attacks.raw_mqtt import connect_packet, publish_packet, subscribe_packet
 
 TOPICS: Final = Topics()
@@ -117,7 +118,7 @@ class Connection(asyncio.Protocol):
         if packet.kind == PacketType.PUBLISH:
             message = mqtt311.read_publish(packet)
             if message.packet_id is not None:
-                self.write(mqtt311.puback(message.packet_id))
+                self.write(puback(message.packet_id))
             if "/d/" in message.topic:
                 self._count(decode_answer(message.payload))
 

@@ -1,34 +1,16 @@
 """A server that can be killed: the process and its files."""
 
 import os
-import random
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Self
 
-from tests.support.running import BOUND_S
+from tests.support.running import BOUND_S, free_port
 
 ROOT = Path(__file__).parents[2]
-_LOW_PORTS = range(20_000, 32_000)
-"""Below those a system gives to outgoing connections: none of them can take the port while the server is down."""
-
-
-def low_port() -> int:
-    """A port that is free, and stays so while nobody listens on it."""
-    ports = list(_LOW_PORTS)
-    random.SystemRandom().shuffle(ports)
-    for port in ports:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free port")
 
 
 class ServerDied(AssertionError):
@@ -43,7 +25,7 @@ class ServerProcess:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.port = low_port()
+        self.port = free_port()
         self.data = folder / "ringline.sqlite"
         self.log_file = folder / "server.log"
         self.kills = 0

@@ -12,10 +12,9 @@ import pytest
 
 from ringline.client import SignalingClient
 from ringline.errors import SignalingError
-from tests.faults.server_process import low_port
 from tests.support.proxy import Proxy
 from tests.support.recorder import Recorder
-from tests.support.running import BOUND_S, Ring
+from tests.support.running import BOUND_S, Ring, free_port
 
 RING = "receive_new_invitation"
 ENDED = "invitation_ended"
@@ -125,7 +124,7 @@ def test_a_callback_may_wait_for_an_answer_and_close_its_client(ring: Ring) -> N
 
 def test_without_a_broker_requests_fail_in_their_time_and_closing_does_not_hang() -> None:
     heard = Recorder()
-    client = SignalingClient(f"mqtt://127.0.0.1:{low_port()}", user="alice", listener=heard).connect()
+    client = SignalingClient(f"mqtt://127.0.0.1:{free_port()}", user="alice", listener=heard).connect()
     short = client.invite(["bob"], timeout=1)
     long = client.invite(["bob"], timeout=60)
     with pytest.raises(SignalingError) as failed:

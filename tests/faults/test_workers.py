@@ -1,6 +1,5 @@
 """Three workers beside one Mosquitto and one redis; one of them is killed with SIGKILL again and again."""
 
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from tests.faults.verdict import judge
 from tests.faults.workers import Workers
 from tests.support.mosquitto import Mosquitto
 from tests.support.redis_servers import RedisServer, redis_binary
+from tests.support.services import missing
 
 CALLS = 90
 KILLS = 12
@@ -23,10 +23,7 @@ KILLS = 12
 @pytest.fixture
 def workers(tmp_path: Path) -> Iterator[tuple[Workers, int]]:
     config = "max_inflight_messages 1000\nmax_queued_messages 100000\nset_tcp_nodelay true"
-    binary = redis_binary()
-    if binary is None:
-        assert os.environ.get("CI") != "true", "redis-server is not there, and CI must have it"
-        pytest.skip("redis-server is not there")
+    binary = redis_binary() or missing("redis-server")
     with Mosquitto(tmp_path, config) as broker, RedisServer(binary) as redis:
         with Workers(tmp_path, 3, broker.port, redis.url) as running:
             yield running, broker.port

@@ -8,8 +8,9 @@ import pytest
 
 from ringline_broker.service.ports import Store
 from ringline_broker.testing import ManualClock
-from tests.stores.kinds import KINDS, Place, Run, missing
+from tests.stores.kinds import KINDS, Place, Run
 from tests.support.redis_servers import QUICK, RedisServer, redis_binary, valkey_binary
+from tests.support.services import missing
 
 
 @pytest.fixture
@@ -61,5 +62,18 @@ def clock(place: Place) -> ManualClock:
 def kept(request: pytest.FixtureRequest, tmp_path: Path, run: Run) -> Iterator[Place]:
     """A place whose stores outlive being closed."""
     place = place_of(request, tmp_path, run)
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a test opens sqlite stores itself."""
+    return tmp_path / "ringline.sqlite"
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, run: Run) -> Iterator[Place]:
+    place = Place(KINDS["sqlite-full"], tmp_path, run)
     yield place
     place.close()

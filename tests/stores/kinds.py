@@ -1,15 +1,13 @@
 """The kinds of store that the suite runs over, and how tests reach them."""
 
 import asyncio
-import os
 import sqlite3
 import threading
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, TypeVar
-
-import pytest
+from typing import Any, Protocol, TypeVar
 
 from ringline_broker.service.clock import SteadyTime
 from ringline_broker.service.ports import Store
@@ -130,11 +128,25 @@ class Held:
         self._go.set()
 
 
-def missing(service: str) -> NoReturn:
-    """A service that a kind of store needs is not there: skips at home, fails in CI."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{service} is not there, and CI must have it", pytrace=False)
-    pytest.skip(f"{service} is not there")
+@asynccontextmanager
+async def held_up(store: SqliteStore) -> AsyncGenerator[None]:
+    """Inside, a transaction of the store's has begun and all calls wait for it; on the way out it is let go."""
+    holding = Held()
+    held = asyncio.create_task(store._thread.run(holding))
+    await asyncio.to_thread(holding.begun.wait, WITHIN_S)
+    try:
+        yield
+    finally:
+        holding.let_go()
+    await held
+
+
+def watch(run: Run, store: SqliteStore) -> list[str]:
+    """The statements that the store's connection runs from now on."""
+    seen: list[str] = []
+    run(store._thread.run(lambda db: db.set_trace_callback(seen.append)))
+    seen.clear()
+    return seen
 
 
 async def turn() -> None:

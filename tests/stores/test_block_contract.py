@@ -7,9 +7,9 @@ import pytest
 
 from ringline_broker.engine.step import Ask, Busy, step
 from ringline_broker.service.ports import Held, Store, StoreUnavailable
+from tests.stores.ids import ODD_IDS
 from tests.stores.kinds import Place, Run, turn
 from tests.stores.made import NOW, accepted, first, then
-from tests.stores.test_contract import ODD_IDS
 from tests.unit.engine.play import invite
 
 

@@ -1,17 +1,33 @@
-"""What the Store Protocol promises of groups, over every kind of store."""
+"""What the Store Protocol promises of groups, over every kind of store: what is committed is there, whole, until it is
+dismissed and forgotten.
+
+Marks, and who is in which group, have modules of their own.
+"""
 
 import asyncio
 from collections.abc import Collection
 
 import pytest
 
-from ringline_broker.engine.groups.model import Group, GroupView, Person, Standing
-from ringline_broker.engine.model import Invitation
-from ringline_broker.service.ports import GroupChange, Held, HeldGroup, Mark, Store, StoreUnavailable
+from ringline_broker.engine.groups.model import GroupView, Person, Standing
+from ringline_broker.service.ports import GroupChange, HeldGroup, Mark, Store, StoreUnavailable
 from tests.stores import made_groups
+from tests.stores.calls import put as ring
+from tests.stores.group_calls import (
+    APPLICANT,
+    BANNED,
+    LEFT,
+    MEMBER,
+    gids_of,
+    group_of,
+    held,
+    iids_in,
+    people_of,
+    put,
+    users_of,
+)
 from tests.stores.kinds import Place, Run, turn
-from tests.stores.made import NOW, accepted, buried, made
-from tests.stores.made import first as first_ring
+from tests.stores.made import NOW, accepted
 from tests.stores.made import then as then_ring
 from tests.stores.made_groups import (
     applicant,
@@ -25,53 +41,6 @@ from tests.stores.made_groups import (
     then,
     whole,
 )
-from tests.stores.test_contract import ODD_IDS
-from tests.unit.engine.play import invite
-
-MEMBER, APPLICANT, BANNED, LEFT = Standing
-
-
-def put(run: Run, store: Store, *changes: GroupChange) -> None:
-    """Commit these; all must be written."""
-    assert run(store.commit_groups(changes)) == [True] * len(changes)
-
-
-def ring(run: Run, store: Store, *invitations: Invitation) -> None:
-    assert run(store.commit([first_ring(one) for one in invitations])) == [True] * len(invitations)
-
-
-def held(run: Run, store: Store, gid: str, users: Collection[str] = ()) -> HeldGroup | None:
-    return run(store.load_groups({gid: users})).get(gid)
-
-
-def group_of(run: Run, store: Store, gid: str) -> Group | None:
-    found = held(run, store, gid)
-    return found.view.group if found else None
-
-
-def people_of(run: Run, store: Store, gid: str, *users: str) -> dict[str, Person]:
-    found = held(run, store, gid, users)
-    assert found is not None
-    return dict(found.view.people)
-
-
-def mark_of(run: Run, store: Store, gid: str) -> int:
-    found = held(run, store, gid)
-    assert found is not None
-    return found.mark
-
-
-def users_of(run: Run, store: Store, gid: str, standing: Standing = MEMBER, after: str = "") -> list[str]:
-    return [person.user for person in run(store.people(gid, standing, after, 1_000))]
-
-
-def gids_of(run: Run, store: Store, user: str, after: str = "") -> list[str]:
-    return [gid for gid, _ in run(store.groups_of(user, after, 1_000))]
-
-
-def iids_in(run: Run, store: Store, gid: str, after: str = "") -> list[str]:
-    return [one.iid for one in run(store.of_group(gid, after, 1_000))]
-
 
 # load and commit
 
@@ -295,182 +264,6 @@ def test_the_oldest_of_both_kinds_are_forgotten_first_and_no_more_than_asked_for
     assert run(store.purge(NOW + 5, 3)) == 2
     assert left() == {"i5"}
     assert run(store.purge(NOW * 2, 0)) == 0
-
-
-# marks
-
-
-def test_a_mark_moves_only_from_where_it_stands(run: Run, store: Store) -> None:
-    one = founded("g1")
-    two = later(one)
-    put(run, store, first(one))
-    run(store.mark_groups([Mark("g1", 1, 2)]))
-    assert mark_of(run, store, "g1") == 0, "it does not stand at 1"
-    run(store.mark_groups([Mark("g1", 0, 1)]))
-    assert mark_of(run, store, "g1") == 1
-    put(run, store, then(one, two))
-    assert mark_of(run, store, "g1") == 1, "a new version leaves it"
-    put(run, store, then(two, later(two)))
-    run(store.mark_groups([Mark("g1", 0, 3)]))
-    assert mark_of(run, store, "g1") == 1, "it does not stand at 0 any more"
-    run(store.mark_groups([Mark("g1", 1, 2), Mark("g1", 1, 3), Mark("g1", 2, 3)]))
-    assert mark_of(run, store, "g1") == 3
-
-
-def test_a_mark_of_an_unknown_group_is_nothing(run: Run, store: Store) -> None:
-    run(store.mark_groups([Mark("g1", 0, 1)]))
-    put(run, store, first(founded("g1")))
-    assert mark_of(run, store, "g1") == 0
-    run(store.mark_groups([]))
-
-
-def test_marks_of_groups_are_none_of_invitations(run: Run, store: Store) -> None:
-    ring(run, store, rung_in("", "same"), rung_in("", "other"))
-    put(run, store, first(founded("same")))
-    run(store.mark_groups([Mark("same", 0, 1)]))
-    run(store.mark([Mark("other", 0, 1)]))
-    ring(run, store, rung_in("", "next"))  # a commit, with which marks may be written
-    assert mark_of(run, store, "same") == 1
-    assert {iid: one.mark for iid, one in run(store.load(["same", "other"])).items()} == {"same": 0, "other": 1}
-    assert [one.invitation.iid for one in run(store.unmarked(10))] == ["same", "next"]
-
-
-def test_unmarked_are_those_with_events_after_their_mark(run: Run, store: Store) -> None:
-    one, two, three = founded("g1"), founded("g2"), founded("g3")
-    put(run, store, first(one, member("ann")), first(two, member("ann")), first(three))
-
-    def unmarked() -> dict[str, int]:
-        found = run(store.unmarked_groups(10))
-        assert all(held.view.people == {} for held in found)
-        return {held.view.group.gid: held.mark for held in found if held.view.group}
-
-    assert unmarked() == {"g1": 0, "g2": 0, "g3": 0}
-    run(store.mark_groups([Mark("g1", 0, 1), Mark("g3", 5, 6)]))
-    assert unmarked() == {"g2": 0, "g3": 0}
-    gone = dismissed(one)
-    put(run, store, then(one, gone))
-    assert unmarked() == {"g1": 1, "g2": 0, "g3": 0}
-    assert HeldGroup(GroupView(gone, {}), 1) in run(store.unmarked_groups(10))
-    run(store.mark_groups([Mark("g2", 0, 1), Mark("g3", 0, 1), Mark("g1", 1, 2)]))
-    assert unmarked() == {}
-
-
-def test_unmarked_are_at_most_as_many_as_asked_for(run: Run, store: Store) -> None:
-    put(run, store, *(first(founded(f"g{at}")) for at in range(10)))
-    seen: set[str] = set()
-    while some := run(store.unmarked_groups(3)):
-        gids = {held.view.group.gid for held in some if held.view.group}
-        assert len(some) == len(gids) <= 3
-        assert seen.isdisjoint(gids)
-        seen |= gids
-        run(store.mark_groups([Mark(gid, 0, 1) for gid in gids]))
-    assert len(seen) == 10
-
-
-# who is in what
-
-
-def test_people_come_in_byte_order_by_standing_and_page_by_page(run: Run, store: Store) -> None:
-    expected = sorted(ODD_IDS, key=str.encode)
-    put(run, store, first(founded("g1"), *(member(user) for user in reversed(ODD_IDS))))
-    one = founded("g2")
-    put(run, store, first(one, *map(applicant, expected[::2]), *map(member, expected[1::2])))
-    assert users_of(run, store, "g1") == expected
-    assert users_of(run, store, "g1", APPLICANT) == users_of(run, store, "g1", BANNED) == []
-    assert users_of(run, store, "g2", APPLICANT) == expected[::2]
-    assert users_of(run, store, "g2") == expected[1::2]
-    for at in range(len(expected)):
-        assert users_of(run, store, "g1", after=expected[at]) == expected[at + 1 :]
-        assert users_of(run, store, "g2", APPLICANT, expected[at]) == expected[at + 2 - at % 2 :: 2]
-    for size in (1, 2, 5):
-        pages: list[str] = []
-        while page := run(store.people("g1", MEMBER, pages[-1] if pages else "", size)):
-            assert len(page) <= size
-            pages += [person.user for person in page]
-        assert pages == expected
-    beyond = [user for user in expected if user.encode() > b"no such id"]
-    assert users_of(run, store, "g1", after="no such id") == beyond
-    assert people_of(run, store, "g1", *ODD_IDS) == {user: member(user) for user in ODD_IDS}
-
-
-def test_groups_come_in_byte_order_with_their_versions_and_page_by_page(run: Run, store: Store) -> None:
-    expected = sorted(ODD_IDS, key=str.encode)
-    put(run, store, *(first(founded(gid), member("ann")) for gid in reversed(ODD_IDS)))
-    assert gids_of(run, store, "ann") == expected
-    for at in range(len(expected)):
-        assert gids_of(run, store, "ann", expected[at]) == expected[at + 1 :]
-    for size in (1, 2, 5):
-        pages: list[tuple[str, int]] = []
-        while page := run(store.groups_of("ann", pages[-1][0] if pages else "", size)):
-            assert len(page) <= size
-            pages += page
-        assert pages == [(gid, 1) for gid in expected]
-    one = founded("é")
-    put(run, store, then(one, later(one)))
-    assert run(store.groups_of("ann", "é", 0)) == []
-    assert dict(run(store.groups_of("ann", "", 1_000)))["é"] == 2
-    assert set(run(store.load_groups(dict.fromkeys(ODD_IDS, ())))) == set(ODD_IDS)
-
-
-def test_one_is_in_the_groups_one_is_a_member_of(run: Run, store: Store) -> None:
-    put(
-        run, store, first(founded("g1"), member("ann"), member("ben")), first(founded("g2"), applicant("ann")),
-        first(founded("g3"), banned("ann")), first(founded("g4"), member("ann")), first(founded("g5"), member("Ann")),
-    )  # fmt: skip
-    assert run(store.groups_of("ann", "", 10)) == [("g1", 1), ("g4", 1)]
-    assert gids_of(run, store, "ben") == ["g1"]
-    assert gids_of(run, store, "cas") == []
-
-
-# invitations made in groups
-
-
-def test_the_invitations_of_a_group_are_the_open_ones_made_in_it(run: Run, store: Store) -> None:
-    mine, over, others = rung_in("g1", "mine"), rung_in("g1", "over"), rung_in("g2", "others")
-    ring(run, store, mine, over, others, rung_in("", "of none"), buried("grave")._replace(gid="g1"))
-    assert iids_in(run, store, "g1") == ["mine", "over"]
-    assert run(store.commit([then_ring(over, ended := accepted(over))])) == [True]
-    assert ended.gid == "g1"
-    assert run(store.of_group("g1", "", 10)) == [mine]
-    assert run(store.of_group("g2", "", 10)) == [others]
-    assert iids_in(run, store, "g3") == iids_in(run, store, "") == []
-    assert run(store.load(["over"])) == {"over": Held(ended, 0)}
-
-
-def test_an_invitation_takes_its_group_to_the_place_of_a_tombstone(run: Run, store: Store) -> None:
-    grave = buried("i1", by="eve")
-    ring(run, store, grave)
-    rung = made(grave, "ann", invite("ben", iid="i1"), NOW + 1)._replace(gid="g1")
-    assert run(store.commit([then_ring(grave, rung)])) == [True]
-    assert run(store.of_group("g1", "", 10)) == [rung]
-
-
-def test_invitations_of_a_group_come_in_byte_order_and_page_by_page(run: Run, store: Store) -> None:
-    expected = sorted(ODD_IDS, key=str.encode)
-    ring(run, store, *(rung_in("g1", iid) for iid in reversed(ODD_IDS)))
-    assert iids_in(run, store, "g1") == expected
-    for at in range(len(expected)):
-        assert iids_in(run, store, "g1", expected[at]) == expected[at + 1 :]
-    for size in (1, 2, 5):
-        pages: list[str] = []
-        while page := run(store.of_group("g1", pages[-1] if pages else "", size)):
-            assert len(page) <= size
-            pages += [one.iid for one in page]
-        assert pages == expected
-
-
-def test_invitations_of_groups_whose_ids_look_alike_are_others(run: Run, store: Store) -> None:
-    ring(run, store, *(rung_in(gid, f"i{at}") for at, gid in enumerate(ODD_IDS)))
-    assert [iids_in(run, store, gid) for gid in ODD_IDS] == [[f"i{at}"] for at in range(len(ODD_IDS))]
-
-
-def test_a_purged_invitation_is_none_of_its_group(run: Run, store: Store) -> None:
-    one = rung_in("g1", "i1")
-    ring(run, store, one)
-    assert run(store.commit([then_ring(one, accepted(one))])) == [True]
-    assert run(store.purge(NOW * 2, 10)) == 1
-    ring(run, store, rung_in("g2", "i1"))
-    assert (iids_in(run, store, "g1"), iids_in(run, store, "g2")) == ([], ["i1"])
 
 
 # closing

@@ -12,7 +12,7 @@ import uvloop
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.service.ports import Mark, Store, StoreUnavailable
 from ringline_broker.stores import open_store
-from tests.stores.kinds import Run, missing
+from tests.stores.kinds import Run
 from tests.stores.made import NOW, accepted, first, rung, then
 from tests.stores.made_groups import first as first_group
 from tests.stores.made_groups import founded, member
@@ -26,6 +26,7 @@ from tests.support.redis_servers import (
     sentinels,
 )
 from tests.support.running import free_port
+from tests.support.services import missing
 
 CLOCK = SystemClock()
 

@@ -1,9 +1,8 @@
-"""What only the sqlite store has: group commit, durability, its lock, its files and their faults."""
+"""What only the sqlite store has: group commit, durability, an index for every question."""
 
 import asyncio
-import os
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +10,13 @@ import pytest
 
 from ringline_broker.engine.groups.model import Standing
 from ringline_broker.engine.model import Invitation
-from ringline_broker.service.ports import Change, GroupChange, Mark, StoreInUse, StoreUnavailable
-from ringline_broker.stores import migrate, open_store, record
-from ringline_broker.stores.lock import FileLock
+from ringline_broker.service.ports import Change, GroupChange, Mark, StoreUnavailable
+from ringline_broker.stores import open_store
 from ringline_broker.stores.sqlite import SqliteStore
 from ringline_broker.testing import ManualClock
-from tests.stores.kinds import KINDS, WITHIN_S, Held, Place, Run, turn
-from tests.stores.made import NOW, accepted, first, rung, then
+from tests.stores.kinds import WITHIN_S, Held, Place, Run, held_up, turn, watch
+from tests.stores.made import NOW, first, rung
 from tests.stores.made_groups import founded
-from tests.stores.processes import child, line_of, rest_of
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ringline.sqlite"
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path, run: Run) -> Iterator[Place]:
-    place = Place(KINDS["sqlite-full"], tmp_path, run)
-    yield place
-    place.close()
-
-
-def watch(run: Run, store: SqliteStore) -> list[str]:
-    """The statements that the store's connection runs from now on."""
-    seen: list[str] = []
-    run(store._thread.run(lambda db: db.set_trace_callback(seen.append)))
-    seen.clear()
-    return seen
-
 
 # group commit
 
@@ -48,15 +24,11 @@ def watch(run: Run, store: SqliteStore) -> list[str]:
 def test_all_commits_that_wait_share_one_transaction(run: Run, sqlite: Place) -> None:
     store = sqlite.open_sqlite()
     seen = watch(run, store)
-    holding = Held()
 
     async def commit_many() -> list[list[bool]]:
-        held = asyncio.create_task(store._thread.run(holding))
-        await asyncio.to_thread(holding.begun.wait, WITHIN_S)
-        commits = [asyncio.create_task(store.commit([first(rung(f"i{at}"))])) for at in range(256)]
-        await turn()
-        holding.let_go()
-        await held
+        async with held_up(store):
+            commits = [asyncio.create_task(store.commit([first(rung(f"i{at}"))])) for at in range(256)]
+            await turn()
         return await asyncio.gather(*commits)
 
     assert run(commit_many()) == [[True]] * 256
@@ -112,16 +84,12 @@ def test_an_answer_leaves_only_after_its_commit(run: Run, sqlite: Place) -> None
 
 def test_a_load_under_way_sees_the_marks_that_move(run: Run, sqlite: Place) -> None:
     store = sqlite.open_sqlite()
-    holding = Held()
 
     async def load_meanwhile() -> int:
-        held = asyncio.create_task(store._thread.run(holding))
-        await asyncio.to_thread(holding.begun.wait, WITHIN_S)
-        loading = asyncio.create_task(store.load(["i1", "unknown"]))
-        await turn()
-        await store.mark([Mark("i1", 0, 1)])
-        holding.let_go()
-        await held
+        async with held_up(store):
+            loading = asyncio.create_task(store.load(["i1", "unknown"]))
+            await turn()
+            await store.mark([Mark("i1", 0, 1)])
         return (await loading)["i1"].mark
 
     assert run(store.commit([first(rung("i1"))])) == [True]
@@ -141,23 +109,19 @@ def test_marks_cost_no_transaction(run: Run, sqlite: Place) -> None:
 
 def test_a_failed_transaction_loses_its_own_batch_and_no_other(run: Run, sqlite: Place) -> None:
     store = sqlite.open_sqlite()
-    holding = Held()
 
     def fail(_: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("out of luck")
 
     async def fail_together() -> None:
         assert await store.commit([first(rung("before"))]) == [True]
-        held = asyncio.create_task(store._thread.run(holding))
-        await asyncio.to_thread(holding.begun.wait, WITHIN_S)
-        together = [
-            asyncio.create_task(store.commit([first(rung("i1"))])),
-            asyncio.create_task(store._thread.run(fail)),
-            asyncio.create_task(store.commit([first(rung("i2"))])),
-        ]
-        await turn()
-        holding.let_go()
-        await held
+        async with held_up(store):
+            together = [
+                asyncio.create_task(store.commit([first(rung("i1"))])),
+                asyncio.create_task(store._thread.run(fail)),
+                asyncio.create_task(store.commit([first(rung("i2"))])),
+            ]
+            await turn()
         for task in together:
             with pytest.raises(StoreUnavailable, match="the store failed: out of luck"):
                 await task
@@ -195,240 +159,6 @@ def test_the_setting_reaches_sqlite(run: Run, path: Path, durability: str, level
 def test_a_wrong_url_is_told(url: str, durability: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         open_store(url, ManualClock(), durability)
-
-
-# the lock
-
-
-def test_a_second_process_is_refused_by_name_until_the_first_is_dead(run: Run, path: Path) -> None:
-    with child("hold", path) as holder:
-        assert line_of(holder) == f"open {holder.pid}"
-        with pytest.raises(StoreInUse) as refused:
-            SqliteStore(path, ManualClock())
-        assert str(refused.value) == f"{path} is in use by another server, process {holder.pid}"
-        holder.kill()
-        holder.wait(WITHIN_S)
-        store = SqliteStore(path, ManualClock())
-        run(store.close())
-
-
-def test_this_process_is_refused_a_second_time_too(run: Run, path: Path) -> None:
-    store = SqliteStore(path, ManualClock())
-    with pytest.raises(StoreInUse, match=f"process {os.getpid()}$"):
-        SqliteStore(path, ManualClock())
-    assert run(store.load(["i1"])) == {}, "the refused one has done no harm"
-    run(store.close())
-    run(SqliteStore(path, ManualClock()).close())
-
-
-def test_a_lock_without_a_name_is_a_lock_all_the_same(run: Run, path: Path) -> None:
-    store = SqliteStore(path, ManualClock())
-    path.with_name(path.name + ".lock").write_text("")
-    with pytest.raises(StoreInUse, match="process unknown"):
-        SqliteStore(path, ManualClock())
-    run(store.close())
-
-
-def test_two_stores_of_one_folder_do_not_disturb_one_another(run: Run, tmp_path: Path) -> None:
-    stores = [SqliteStore(tmp_path / name, ManualClock()) for name in ("a.sqlite", "b.sqlite")]
-    assert run(stores[0].commit([first(rung("i1"))])) == [True]
-    assert run(stores[1].load(["i1"])) == {}
-    for store in stores:
-        run(store.close())
-
-
-def test_a_released_lock_may_be_released_again(path: Path) -> None:
-    lock = FileLock(path)
-    lock.release()
-    lock.release()
-    FileLock(path).release()
-
-
-# files
-
-
-def test_folders_are_made(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "new" / "newer" / "ringline.sqlite"
-    run(SqliteStore(path, ManualClock()).close())
-    assert path.exists()
-
-
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreUnavailable, match=r"cannot make .*file/folder: Not a directory"):
-        SqliteStore(tmp_path / "file" / "folder" / "ringline.sqlite", ManualClock())
-
-
-def test_a_folder_is_no_store(tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    for _ in range(2):  # and leaves no lock
-        with pytest.raises(StoreUnavailable, match=r"cannot open .*folder: unable to open database file"):
-            SqliteStore(folder, ManualClock())
-
-
-def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "ringline.sqlite.lock").mkdir()
-    with pytest.raises(StoreUnavailable, match=r"cannot lock .*ringline.sqlite: Is a directory"):
-        SqliteStore(tmp_path / "ringline.sqlite", ManualClock())
-
-
-def test_a_file_of_another_kind_is_told(run: Run, path: Path) -> None:
-    path.write_bytes(b"this is a letter to my aunt" * 1_000)
-    for _ in range(2):
-        with pytest.raises(StoreUnavailable, match=r"cannot open .*ringline.sqlite: file is not a database"):
-            SqliteStore(path, ManualClock())
-    path.unlink()
-    run(SqliteStore(path, ManualClock()).close())
-
-
-def damage(path: Path, page: int, pages: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(page * 4_096)
-        file.write(b"\xa5" * pages * 4_096)
-
-
-def test_damage_is_told_when_the_file_is_opened(run: Run, sqlite: Place) -> None:
-    iids = [f"i{at:03}" for at in range(100)]
-    store = sqlite.open_sqlite()
-    assert all(run(store.commit([first(rung(iid, data=b"x" * 2_000)) for iid in iids])))
-    run(store.close())
-    damage(sqlite.path, 20, 60)
-    with pytest.raises(StoreUnavailable, match=r"cannot open .*ringline.sqlite: database disk image is malformed"):
-        sqlite.open_sqlite()
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        (b"", "incomplete input"),
-        (b"\x93\x03\x01\x01", "its layout is 3; this version reads up to 2"),
-        (b"\xc1", "a record cannot be read"),
-        (record.encode(rung("i1"))[:40], "incomplete input"),
-        (b"\x01", "a record cannot be read"),
-        (b"\x91\x01", "a record cannot be read"),
-        (b"\x94\x01\x01\x01\x01", "a record cannot be read"),
-    ],
-)
-def test_a_record_that_cannot_be_read_is_told_and_stops_no_other(
-    run: Run, sqlite: Place, body: bytes, words: str
-) -> None:
-    store = sqlite.open_sqlite()
-    assert all(run(store.commit([first(rung("i1")), first(rung("i2"))])))
-    run(store._thread.run(lambda db: db.execute("UPDATE invitation SET body = ? WHERE iid = 'i1'", (body,)).rowcount))
-    run(store.close())
-    store = sqlite.open_sqlite()  # one that remembers nothing
-    with pytest.raises(StoreUnavailable, match=words):
-        run(store.load(["i1"]))
-    assert set(run(store.load(["i2"]))) == {"i2"}
-    with pytest.raises(StoreUnavailable, match="a record cannot be read"):
-        run(store._thread.run(lambda _: record.parties(body)))
-
-
-def test_a_full_disk_is_told_and_passes(run: Run, sqlite: Place) -> None:
-    store = sqlite.open_sqlite()
-    one = rung("i1", to=("ben", "cas"), data=b"x" * 8_000)
-    assert run(store.commit([first(one)])) == [True]
-    (pages,) = run(store._thread.run(lambda db: db.execute("PRAGMA page_count").fetchone()))
-    run(store._thread.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone()))
-    two = accepted(one, "ben", data=b"x" * 8_000)
-    batch = [then(one, two), *(first(rung(f"j{at}", data=b"x" * 8_000)) for at in range(10))]
-    with pytest.raises(StoreUnavailable, match="the store failed: database or disk is full"):
-        run(store.commit(batch))
-    held = run(store.load(["i1", *(f"j{at}" for at in range(10))]))
-    assert {iid: one.invitation for iid, one in held.items()} == {"i1": one}
-    run(store._thread.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages + 1_000}").fetchone()))
-    assert run(store.commit(batch)) == [True] * 11
-
-
-def test_running_out_of_disk_in_a_real_process(run: Run, path: Path) -> None:
-    with child("full", path) as process:
-        said = rest_of(process)
-        assert process.wait(WITHIN_S) == 0
-    assert said[-1] == "closed"
-    written = {line.removeprefix("written ") for line in said if line.startswith("written")}
-    refused = {line.split()[1].rstrip(":") for line in said if line.startswith("unavailable")}
-    reasons = {line.partition(": ")[2] for line in said if line.startswith("unavailable")}
-    print(f"{len(written)} written, {len(refused)} refused: {reasons}")  # noqa: T201 - says what the system says
-    assert all(reason.startswith("the store failed: ") for reason in reasons)
-    store = SqliteStore(path, ManualClock())
-    assert set(run(store.load([*written, *refused]))) == written
-    assert run(store._thread.run(lambda db: db.execute("PRAGMA integrity_check").fetchone())) == ("ok",)
-    run(store.close())
-
-
-# the schema
-
-
-def version_of(path: Path) -> int:
-    db = sqlite3.connect(path)
-    try:
-        return int(db.execute("PRAGMA user_version").fetchone()[0])
-    finally:
-        db.close()
-
-
-def test_a_newer_schema_is_refused_and_left_alone(run: Run, path: Path) -> None:
-    run(SqliteStore(path, ManualClock()).close())
-    known = version_of(path)
-    db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 999")
-    db.close()
-    for _ in range(2):
-        with pytest.raises(StoreUnavailable, match=f"has schema 999, and this version of Ringline knows {known}: inst"):
-            SqliteStore(path, ManualClock())
-    assert version_of(path) == 999
-
-
-@pytest.fixture
-def newer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A folder of migrations that the next stores opened use: today's, to be added to."""
-    folder = tmp_path / "migrations"
-    folder.mkdir()
-    for file in Path(migrate.__file__).with_name("migrations").glob("*.sql"):
-        (folder / file.name).write_text(file.read_text())
-    (folder / "__init__.py").write_text("")
-
-    def files(_: str) -> Path:
-        return folder
-
-    monkeypatch.setattr(migrate, "files", files)
-    return folder
-
-
-def test_an_older_file_is_brought_up_step_by_step(run: Run, path: Path, newer: Path) -> None:
-    store = SqliteStore(path, ManualClock())
-    one = rung("i1")
-    assert run(store.commit([first(one)])) == [True]
-    run(store.close())
-    today = version_of(path)
-    (newer / f"{today + 2:04}_second.sql").write_text("INSERT INTO added SELECT iid, 'second' FROM invitation;")
-    (newer / f"{today + 1:04}_first.sql").write_text("CREATE TABLE added (iid TEXT, who TEXT);")
-
-    store = SqliteStore(path, ManualClock())
-    assert run(store._thread.run(lambda db: db.execute("SELECT * FROM added").fetchall())) == [("i1", "second")]
-    assert run(store.load(["i1"]))["i1"].invitation == one
-    run(store.close())
-    assert version_of(path) == today + 2
-
-    store = SqliteStore(path, ManualClock())  # and no step twice
-    assert run(store._thread.run(lambda db: db.execute("SELECT count(*) FROM added").fetchone())) == (1,)
-    run(store.close())
-
-
-def test_a_step_that_fails_leaves_the_file_as_it_was(run: Run, path: Path, newer: Path) -> None:
-    run(SqliteStore(path, ManualClock()).close())
-    today = version_of(path)
-    (newer / f"{today + 1:04}_good.sql").write_text("CREATE TABLE good (a TEXT);")
-    bad = newer / f"{today + 2:04}_bad.sql"
-    bad.write_text("CREATE TABLE half (a TEXT); INSERT INTO nowhere VALUES (1);")
-    for _ in range(2):
-        with pytest.raises(StoreUnavailable, match=r"cannot open .*ringline.sqlite: no such table: nowhere"):
-            SqliteStore(path, ManualClock())
-        assert version_of(path) == today + 1
-    bad.write_text("CREATE TABLE half (a TEXT);")
-    run(SqliteStore(path, ManualClock()).close())
-    assert version_of(path) == today + 2
 
 
 # what sqlite does for a statement

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,33 +10,21 @@ from ringline_broker.engine.groups.model import Standing
 from ringline_broker.service.ports import Mark, StoreUnavailable
 from ringline_broker.stores import migrate, record
 from tests.stores import made
-from tests.stores.kinds import KINDS, WITHIN_S, Held, Place, Run, turn
+from tests.stores.kinds import Place, Run, held_up, turn, watch
 from tests.stores.made_groups import first, founded, later, member, then
 from tests.stores.test_records import INVITATION, LAYOUT_1
-from tests.stores.test_sqlite import watch
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path, run: Run) -> Iterator[Place]:
-    place = Place(KINDS["sqlite-full"], tmp_path, run)
-    yield place
-    place.close()
 
 
 def test_commits_of_groups_and_of_invitations_that_wait_share_one_transaction(run: Run, sqlite: Place) -> None:
     store = sqlite.open_sqlite()
     seen = watch(run, store)
-    holding = Held()
 
     async def commit_many() -> list[list[bool]]:
-        held = asyncio.create_task(store._thread.run(holding))
-        await asyncio.to_thread(holding.begun.wait, WITHIN_S)
-        groups = [store.commit_groups([first(founded(f"g{at}"), member("ann"))]) for at in range(50)]
-        rings = [store.commit([made.first(made.rung(f"i{at}"))]) for at in range(50)]
-        commits = [asyncio.create_task(call) for pair in zip(groups, rings, strict=True) for call in pair]
-        await turn()
-        holding.let_go()
-        await held
+        async with held_up(store):
+            groups = [store.commit_groups([first(founded(f"g{at}"), member("ann"))]) for at in range(50)]
+            rings = [store.commit([made.first(made.rung(f"i{at}"))]) for at in range(50)]
+            commits = [asyncio.create_task(call) for pair in zip(groups, rings, strict=True) for call in pair]
+            await turn()
         return await asyncio.gather(*commits)
 
     assert run(commit_many()) == [[True]] * 100
@@ -57,17 +44,13 @@ def test_marks_cost_no_transaction_and_go_with_any_commit(run: Run, sqlite: Plac
 
 def test_a_load_under_way_sees_the_marks_that_a_commit_takes_along(run: Run, sqlite: Place) -> None:
     store = sqlite.open_sqlite()
-    holding = Held()
 
     async def load_meanwhile() -> int:
-        held = asyncio.create_task(store._thread.run(holding))
-        await asyncio.to_thread(holding.begun.wait, WITHIN_S)
-        loading = asyncio.create_task(store.load_groups({"g1": ()}))
-        await turn()
-        commit = asyncio.create_task(store.commit_groups([first(founded("g2"))]))
-        await turn()
-        holding.let_go()
-        await held
+        async with held_up(store):
+            loading = asyncio.create_task(store.load_groups({"g1": ()}))
+            await turn()
+            commit = asyncio.create_task(store.commit_groups([first(founded("g2"))]))
+            await turn()
         await commit
         return (await loading)["g1"].mark
 
@@ -92,20 +75,16 @@ def test_a_failed_transaction_leaves_neither_group_nor_rows(run: Run, sqlite: Pl
     store = sqlite.open_sqlite()
     one = founded("g1")
     run(store.commit_groups([first(one, member("ann"))]))
-    holding = Held()
 
     def fail(_: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("out of luck")
 
     async def fail_together() -> None:
-        held = asyncio.create_task(store._thread.run(holding))
-        await asyncio.to_thread(holding.begun.wait, WITHIN_S)
-        batch = [then(one, later(one), {"ann": None, "ben": member("ben")}), first(founded("g2"), member("ben"))]
-        commit = asyncio.create_task(store.commit_groups(batch))
-        failing = asyncio.create_task(store._thread.run(fail))
-        await turn()
-        holding.let_go()
-        await held
+        async with held_up(store):
+            batch = [then(one, later(one), {"ann": None, "ben": member("ben")}), first(founded("g2"), member("ben"))]
+            commit = asyncio.create_task(store.commit_groups(batch))
+            failing = asyncio.create_task(store._thread.run(fail))
+            await turn()
         for task in (commit, failing):
             with pytest.raises(StoreUnavailable, match="the store failed: out of luck"):
                 await task

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,25 +9,17 @@ import pytest
 from ringline_broker.engine.model import Invitation
 from ringline_broker.service.ports import Change, Store, StoreUnavailable, Usage
 from ringline_broker.stores import migrate, record
-from tests.stores.kinds import KINDS, WITHIN_S, Held, Place, Run, turn
+from tests.stores.kinds import Place, Run, held_up, turn, watch
 from tests.stores.made import NOW, accepted, buried, first, made, rejected, rung, then
 from tests.stores.made_groups import dismissed, founded, later
 from tests.stores.made_groups import first as first_group
 from tests.stores.made_groups import then as then_group
 from tests.stores.test_records import GROUP, GROUP_LAYOUT_1, INVITATION, LAYOUT_1
-from tests.stores.test_sqlite import watch
 from tests.stores.usage import usage_of
 from tests.unit.engine.play import invite
 
 OLD_INVITATION = INVITATION._replace(gid="")
 _OLD_ROW = "INSERT INTO invitation (iid, inviter, n, mark, due, ended, gid, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path, run: Run) -> Iterator[Place]:
-    place = Place(KINDS["sqlite-full"], tmp_path, run)
-    yield place
-    place.close()
 
 
 # what it costs
@@ -76,17 +67,13 @@ def test_who_has_a_list_is_known_after_opening_again(run: Run, sqlite: Place) ->
 
 def test_what_is_purged_in_the_transaction_that_made_it_is_gone(run: Run, sqlite: Place) -> None:
     store = sqlite.open_sqlite()
-    holding = Held()
 
     async def make_and_purge() -> None:
-        held = asyncio.create_task(store._thread.run(holding))
-        await asyncio.to_thread(holding.begun.wait, WITHIN_S)
-        making = asyncio.create_task(store.commit([first(rung("notice", answers=0))]))
-        await turn()
-        purging = asyncio.create_task(store.purge(NOW * 2, 10))
-        await turn()
-        holding.let_go()
-        await held
+        async with held_up(store):
+            making = asyncio.create_task(store.commit([first(rung("notice", answers=0))]))
+            await turn()
+            purging = asyncio.create_task(store.purge(NOW * 2, 10))
+            await turn()
         assert (await making, await purging) == ([True], 1)
 
     run(make_and_purge())
@@ -104,24 +91,20 @@ def test_a_failed_transaction_counts_for_nothing(run: Run, sqlite: Place) -> Non
     assert run(store.block("ben", {"eve": "d1"}, 10))
     users = ("ann", "ben", "cas", "eve")
     before = run(store.usage(users))
-    holding = Held()
 
     def fail(_: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("out of luck")
 
     async def fail_together() -> None:
-        held = asyncio.create_task(store._thread.run(holding))
-        await asyncio.to_thread(holding.begun.wait, WITHIN_S)
-        ring = made(grave, "ann", invite("ben", iid="grave"), NOW + 1)
-        calls = (
-            store.commit([first(rung("i1")), then(grave, ring)]), store.commit_groups([first_group(founded("g1"))]),
-            store.purge(NOW * 2, 10), store.block("cas", {"eve": "d1"}, 10), store.unblock("ben", ["eve"]),
-            store._thread.run(fail),
-        )  # fmt: skip
-        tasks = [asyncio.create_task(call) for call in calls]
-        await turn()
-        holding.let_go()
-        await held
+        async with held_up(store):
+            ring = made(grave, "ann", invite("ben", iid="grave"), NOW + 1)
+            calls = (
+                store.commit([first(rung("i1")), then(grave, ring)]), store.commit_groups([first_group(founded("g1"))]),
+                store.purge(NOW * 2, 10), store.block("cas", {"eve": "d1"}, 10), store.unblock("ben", ["eve"]),
+                store._thread.run(fail),
+            )  # fmt: skip
+            tasks = [asyncio.create_task(call) for call in calls]
+            await turn()
         for task in tasks:
             with pytest.raises(StoreUnavailable, match="the store failed: out of luck"):
                 await task

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from ringline_broker.engine.model import Invitation
-from ringline_broker.service.ports import Change, GroupChange, Store, Usage
+from ringline_broker.service.ports import Change, Store, Usage
 from tests.stores import made_groups
+from tests.stores.group_calls import put as put_groups
 from tests.stores.kinds import Place, Run, turn
 from tests.stores.made import NOW, accepted, buried, first, made, rejected, rung, then
 from tests.stores.made_groups import dismissed, founded, later
@@ -17,10 +18,6 @@ from tests.unit.engine.play import cancel, invite, modify
 def put(run: Run, store: Store, *changes: Change) -> None:
     """Commit these; all must be written."""
     assert run(store.commit(changes)) == [True] * len(changes)
-
-
-def put_groups(run: Run, store: Store, *changes: GroupChange) -> None:
-    assert run(store.commit_groups(changes)) == [True] * len(changes)
 
 
 def test_who_has_made_nothing_takes_nothing(run: Run, store: Store) -> None:

@@ -7,11 +7,10 @@ import subprocess
 import threading
 from collections import deque
 from pathlib import Path
-from typing import IO, Final, NoReturn, Self
-
-import pytest
+from typing import IO, Final, Self
 
 from tests.support.running import BOUND_S, free_port
+from tests.support.services import missing
 
 _PLACES: Final = ":/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 _KEPT_LINES: Final = 1_000
@@ -20,13 +19,7 @@ _KEPT_LINES: Final = 1_000
 def find_mosquitto() -> str:
     """The program; where there is none, skips at home and fails in CI."""
     found = shutil.which("mosquitto", path=os.environ.get("PATH", "") + _PLACES)
-    return found if found is not None else _missing()
-
-
-def _missing() -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail("mosquitto is not there, and CI must have it", pytrace=False)
-    pytest.skip("mosquitto is not there")
+    return found if found is not None else missing("mosquitto")
 
 
 class Mosquitto:

@@ -1,4 +1,4 @@
-"""One connection, beside brokers that do what no real one would."""
+"""How one connection begins, fails and ends, beside brokers that do what no real one would."""
 
 import asyncio
 import socket
@@ -10,17 +10,11 @@ import pytest
 
 from ringline_broker.bindings.mqtt5.address import LinkBounds
 from ringline_broker.bindings.mqtt5.failures import BrokerUnreachable, LoginRefused, SubscribeRefused
-from ringline_broker.service.ports import Reach
 from ringline_broker.testing import ManualClock
 from tests.support.running import free_port
-from tests.unit.mqtt5.peers import FakeBroker, Peer, Visit, here, run, said, turns
+from tests.unit.mqtt5.peers import FakeBroker, Peer, Visit, here, message, run, turns
 
-QOS_1 = mqtt5.QoS.AT_LEAST_ONCE
 SOON = LinkBounds(answer_s=0.3)
-
-
-def message(n: int, size: int = 1) -> mqtt5.PublishPacket:
-    return mqtt5.PublishPacket("t", bytes((n,)) * size, qos=QOS_1, packet_id=n)
 
 
 def test_the_login_asks_for_what_a_worker_wants() -> None:
@@ -50,211 +44,6 @@ def test_the_login_asks_for_what_a_worker_wants() -> None:
     assert login.client_id != other.client_id
     assert len(login.client_id) <= 23
     assert login.client_id.isalnum()
-
-
-def test_never_more_unacknowledged_than_the_broker_takes() -> None:
-    async def part(visit: Visit) -> None:
-        await visit.accept(receive_max=3)
-        first = [await visit.read_publish() for _ in range(3)]
-        visit.send(mqtt5.PublishPacket("is that all", b""))
-        assert await visit.read() is not None  # the peer's word that it was, and not a fourth message
-        for packet in first:
-            visit.send(mqtt5.PubAckPacket(packet.packet_id or 0))
-        for _ in range(7):
-            packet = await visit.read_publish()
-            visit.send(mqtt5.PubAckPacket(packet.packet_id or 0))
-        await visit.at_end()
-
-    async def scenario() -> None:
-        async with FakeBroker(part) as broker:
-            peer = await Peer().join(here(broker.port))
-            told = [peer.publish("t", bytes((n,))) for n in range(10)]
-            await peer.until(lambda: bool(peer.came))
-            await turns()
-            assert (peer.outbound.in_flight, peer.outbound.waiting) == (3, 7)
-            peer.connection._write(mqtt5.PingReqPacket().write())
-            assert {await said(one) for one in told} == {Reach.SOMEBODY}
-            peer.close()
-
-    run(scenario())
-
-
-def test_one_turn_of_the_loop_is_one_send() -> None:
-    async def part(visit: Visit) -> None:
-        await visit.accept()
-        await visit.at_end()
-
-    async def scenario() -> None:
-        async with FakeBroker(part) as broker:
-            peer = await Peer().join(here(broker.port))
-            sends: list[int] = []
-            transport = peer.connection._transport
-            assert transport is not None
-
-            class Counting:
-                def write(self, data: bytes) -> None:
-                    sends.append(len(data))
-
-                def __getattr__(self, name: str) -> object:
-                    return getattr(transport, name)
-
-            peer.connection._transport = Counting()  # type: ignore[assignment] # pyright: ignore[reportAttributeAccessIssue]
-            for n in range(50):
-                peer.publish("t", bytes((n,)))
-            assert sends == []
-            await turns()
-            assert len(sends) == 1
-            for _ in range(10):
-                peer.publish("t", 30_000 * b"x")
-            assert len(sends) >= 4, "a turn that makes much sends before its end"
-            peer.connection._transport = transport
-            peer.close()
-
-    run(scenario())
-
-
-def test_what_a_full_socket_does_not_take_waits_where_it_is_counted() -> None:
-    stuck = asyncio.Event
-
-    async def scenario() -> None:
-        go = stuck()
-
-        async def part(visit: Visit) -> None:
-            await visit.accept()
-            await go.wait()
-            for _ in range(1_000):
-                packet = await visit.read_publish()
-                visit.send(mqtt5.PubAckPacket(packet.packet_id or 0))
-            await visit.at_end()
-
-        async with FakeBroker(part) as broker:
-            peer = await Peer(LinkBounds(window=1_000, max_bytes=100_000_000)).join(here(broker.port))
-            told = [peer.publish("t", 30_000 * b"x") for _ in range(1_000)]
-            await turns()
-            transport = peer.connection._transport
-            assert transport is not None
-            assert peer.outbound.waiting > 500
-            assert transport.get_write_buffer_size() < 1_000_000
-            go.set()
-            assert {await said(one) for one in told} == {Reach.SOMEBODY}
-            peer.close()
-
-    run(scenario())
-
-
-def test_a_message_says_how_long_it_is_of_use() -> None:
-    expiries: list[int | None] = []
-
-    async def part(visit: Visit) -> None:
-        await visit.accept()
-        for _ in range(3):
-            packet = await visit.read_publish()
-            expiries.append(packet.message_expiry_interval)
-            visit.send(mqtt5.PubAckPacket(packet.packet_id or 0))
-        await visit.at_end()
-
-    async def scenario() -> None:
-        async with FakeBroker(part) as broker:
-            peer = await Peer(clock=ManualClock()).join(here(broker.port))
-            for expiry_ms in (1, 30_001, None):
-                await said(peer.publish("t", b"", expiry_ms))
-            peer.close()
-
-    run(scenario())
-    assert expiries == [1, 31, None]
-
-
-def test_a_message_over_the_brokers_maximum_is_not_sent() -> None:
-    async def part(visit: Visit) -> None:
-        await visit.accept(max_packet_size=100)
-        packet = await visit.read_publish()
-        assert packet.payload == b"small"
-        visit.send(mqtt5.PubAckPacket(packet.packet_id or 0))
-        await visit.at_end()
-
-    async def scenario() -> None:
-        async with FakeBroker(part) as broker:
-            peer = await Peer().join(here(broker.port))
-            large, small = peer.publish("t", 100 * b"x"), peer.publish("t", b"small")
-            assert await said(small) is Reach.SOMEBODY
-            assert await said(large) is Reach.UNKNOWN
-            peer.close()
-
-    run(scenario())
-
-
-def test_a_broker_that_sends_more_than_the_receive_maximum_is_not_read() -> None:
-    """Mosquitto 2.0.11 is one. What it sends stays in the socket, and nothing is lost."""
-
-    async def part(visit: Visit) -> None:
-        await visit.accept()
-        visit.send(*(mqtt5.PublishPacket("t", bytes((n,))) for n in range(1, 30)), *(message(n) for n in range(30, 90)))
-        acks = [await visit.read() for _ in range(60)]
-        assert [ack.packet_id for ack in acks if isinstance(ack, mqtt5.PubAckPacket)] == list(range(30, 90))
-        visit.send(message(90))
-        await visit.at_end()
-
-    async def scenario() -> None:
-        async with FakeBroker(part) as broker:
-            peer = await Peer(LinkBounds(receive_max=4), settles=False).join(here(broker.port))
-            transport = peer.connection._transport
-            assert transport is not None
-            for n in range(90):
-                await peer.until(lambda: len(peer.settle) > n)  # noqa: B023 - awaited within its turn
-                await turns()
-                assert len(peer.settle) <= n + 4
-                assert peer.connection.unsettled <= 4
-                assert transport.is_reading() is (n >= 85)
-                peer.settle[n]()
-            assert [payload for _, payload in peer.came] == [bytes((n,)) for n in range(1, 91)]
-            assert peer.outbound.counters.held > 80
-            peer.close()
-
-    run(scenario())
-
-
-def test_a_worker_that_does_not_listen_does_not_blame_the_broker() -> None:
-    async def part(visit: Visit) -> None:
-        await visit.accept()
-        visit.send(*(message(n) for n in range(1, 6)))
-        await visit.at_end()
-
-    async def scenario() -> None:
-        clock = ManualClock()
-        async with FakeBroker(part) as broker:
-            peer = await Peer(LinkBounds(receive_max=2), clock, settles=False).join(here(broker.port))
-            await peer.until(lambda: len(peer.settle) == 2)
-            for _ in range(5):
-                await turns()
-                clock.advance(10_000)
-            await turns()
-            assert not peer.connection.ended.is_set()
-            peer.close()
-
-    run(scenario())
-
-
-def test_what_is_settled_is_acknowledged_in_order() -> None:
-    acks: list[int] = []
-
-    async def part(visit: Visit) -> None:
-        await visit.accept()
-        visit.send(message(1), message(2), message(3))
-        for _ in range(3):
-            packet = await visit.read()
-            assert isinstance(packet, mqtt5.PubAckPacket)
-            acks.append(packet.packet_id)
-
-    async def scenario() -> None:
-        async with FakeBroker(part) as broker:
-            peer = await Peer(settles=False).join(here(broker.port))
-            await peer.until(lambda: len(peer.settle) == 3)
-            for settle in reversed(peer.settle):
-                settle()
-            await peer.ended()
-
-    run(scenario())
-    assert acks == [1, 2, 3]
 
 
 GARBAGE = {

@@ -1,0 +1,87 @@
+"""What the Store Protocol promises of marks, over every kind of store."""
+
+from ringline_broker.service.ports import Held, Mark, Store
+from ringline_broker.testing import ManualClock
+from tests.stores.calls import change, mark_of, put
+from tests.stores.kinds import Run
+from tests.stores.made import accepted, buried, rung
+
+
+def test_a_mark_moves_only_from_where_it_stands(run: Run, store: Store) -> None:
+    one = rung("i1", to=("ben", "cas", "dot"))
+    two = accepted(one, "ben")
+    three = accepted(two, "cas")
+    put(run, store, one)
+    assert mark_of(run, store, "i1") == 0
+    run(store.mark([Mark("i1", 1, 2)]))
+    assert mark_of(run, store, "i1") == 0, "it does not stand at 1"
+    run(store.mark([Mark("i1", 0, 1)]))
+    assert mark_of(run, store, "i1") == 1
+    change(run, store, one, two)
+    assert mark_of(run, store, "i1") == 1, "a new version leaves it"
+    change(run, store, two, three)
+    run(store.mark([Mark("i1", 0, 3)]))
+    assert mark_of(run, store, "i1") == 1, "it does not stand at 0 any more"
+    run(store.mark([Mark("i1", 1, 2), Mark("i1", 1, 3), Mark("i1", 2, 3)]))
+    assert mark_of(run, store, "i1") == 3
+
+
+def test_marks_hold_while_others_are_committed(run: Run, store: Store) -> None:
+    one, other = rung("i1", to=("ben", "cas")), rung("other")
+    put(run, store, one, other)
+    run(store.mark([Mark("i1", 1, 2), Mark("i1", 0, 1)]))
+    put(run, store, rung("i2"))
+    assert mark_of(run, store, "i1") == 1
+    assert mark_of(run, store, "other") == 0
+    run(store.mark([Mark("i1", 0, 2)]))
+    put(run, store, rung("i3"))
+    assert mark_of(run, store, "i1") == 1
+
+
+def test_a_mark_of_an_unknown_id_is_nothing(run: Run, store: Store) -> None:
+    run(store.mark([Mark("i1", 0, 1)]))
+    put(run, store, rung("i1"))
+    assert mark_of(run, store, "i1") == 0
+    assert [held.invitation.iid for held in run(store.unmarked(10))] == ["i1"]
+    run(store.mark([]))
+
+
+def test_a_forgotten_invitation_leaves_no_mark_to_its_successor(run: Run, store: Store, clock: ManualClock) -> None:
+    one = rung("i1")
+    put(run, store, one)
+    over = accepted(one)
+    change(run, store, one, over)
+    run(store.mark([Mark("i1", 0, over.n)]))
+    clock.advance(60_000)
+    assert run(store.purge(store.now(), 10)) == 1
+    put(run, store, rung("i1", by="cas", now=store.now()))
+    assert mark_of(run, store, "i1") == 0
+
+
+def test_unmarked_are_those_with_events_after_their_mark(run: Run, store: Store) -> None:
+    one, two, three, grave = rung("i1"), rung("i2"), rung("i3"), buried("grave")
+    put(run, store, one, two, three, grave)
+
+    def unmarked() -> dict[str, int]:
+        return {held.invitation.iid: held.mark for held in run(store.unmarked(10))}
+
+    assert unmarked() == {"i1": 0, "i2": 0, "i3": 0, "grave": 0}
+    run(store.mark([Mark("i1", 0, one.n), Mark("grave", 0, 1), Mark("i3", 5, 6)]))
+    assert unmarked() == {"i2": 0, "i3": 0}
+    over = accepted(one)
+    change(run, store, one, over)
+    assert unmarked() == {"i1": one.n, "i2": 0, "i3": 0}
+    assert Held(over, one.n) in run(store.unmarked(10))
+    run(store.mark([Mark("i2", 0, two.n), Mark("i3", 0, three.n), Mark("i1", one.n, one.n + 1)]))
+    assert unmarked() == {}
+
+
+def test_unmarked_are_at_most_as_many_as_asked_for(run: Run, store: Store) -> None:
+    put(run, store, *(rung(f"i{at}") for at in range(10)))
+    seen: set[str] = set()
+    while some := run(store.unmarked(3)):
+        assert len(some) <= 3
+        assert seen.isdisjoint(held.invitation.iid for held in some)
+        seen.update(held.invitation.iid for held in some)
+        run(store.mark([Mark(held.invitation.iid, held.mark, held.invitation.n) for held in some]))
+    assert len(seen) == 10
