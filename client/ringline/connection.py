@@ -23,7 +23,8 @@ KEEP_ALIVE_S: Final = 30
 CONNECT_TIMEOUT_S: Final = 10.0
 FIRST_BACKOFF_S: Final = 0.5
 LONGEST_BACKOFF_S: Final = 30.0
-FILTERS_AT_ONCE: Final = 32
+FILTERS_AT_ONCE: Final = 8
+"""As many as AWS IoT Core takes in one SUBSCRIBE, which of all brokers is the fewest."""
 """Groups' topics that one SUBSCRIBE or UNSUBSCRIBE names."""
 _LONGEST_LOOP_S: Final = 5.0
 _SCHEMES: Final = {"mqtt": (1883, False, "tcp"), "mqtts": (8883, True, "tcp"), "ws": (80, False, "websockets"),

@@ -1,0 +1,105 @@
+"""The systemd units: what they start, how they end it, and what they let it do."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from ringline_broker.cli import loops
+from ringline_broker.cli.config import Serving, merged
+from ringline_broker.cli.exits import ExitCode
+from ringline_broker.cli.exposure import ports_to_open
+from tests.deploy.commands import parsed
+
+SYSTEMD: Final = Path(__file__).parent.parent.parent / "deploy/systemd"
+UNITS: Final = sorted(SYSTEMD.glob("*.service"), key=lambda file: file.name)
+PROGRAM: Final = "/opt/ringline/bin/ringline"
+
+
+def service(file: Path) -> dict[str, list[str]]:
+    """A unit's settings of the section Service; a name may stand several times."""
+    found: dict[str, list[str]] = {}
+    section = ""
+    for line in file.read_text().splitlines():
+        if line.startswith("["):
+            section = line
+        elif line and line[0] not in "#;" and section == "[Service]":
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def command(file: Path) -> list[str]:
+    """What it starts as instance 9461, with the unit's own values of variables."""
+    settings = service(file)
+    values = dict(line.split("=", 1) for line in settings.get("Environment", ()))
+    (line,) = settings["ExecStart"]
+    words = shlex.split(line.replace("%i", "9461"))
+    return [re.sub(r"\$\{(\w+)\}", lambda name: values[name[1]], word) for word in words]
+
+
+@pytest.fixture(params=UNITS, ids=lambda file: file.name)
+def unit(request: pytest.FixtureRequest) -> Path:
+    file: Path = request.param
+    return file
+
+
+def test_there_is_one_for_a_server_and_one_for_workers() -> None:
+    assert [file.name for file in UNITS] == ["ringline-worker@.service", "ringline.service"]
+
+
+def test_the_command_line_takes_what_it_starts(unit: Path) -> None:
+    program, *words = command(unit)
+    assert program == PROGRAM
+    assert parsed(words)
+
+
+def test_a_worker_gets_its_secrets_from_a_file_and_a_port_of_its_own() -> None:
+    file = SYSTEMD / "ringline-worker@.service"
+    assert service(file)["EnvironmentFile"] == ["/etc/ringline/worker.env"]
+    options = parsed(command(file)[1:])
+    assert (options["broker"], options["http_port"]) == ("mqtt://ringline-worker@127.0.0.1:1883", 9461)
+    assert options["share"] == ""  # from the file: everybody may see a command line
+
+
+def test_it_is_started_again_and_ended_in_peace(unit: Path) -> None:
+    settings = service(unit)
+    assert settings["Type"] == ["exec"]  # it does not notify
+    assert settings["Restart"] == ["always"]
+    assert settings["KillSignal"] == ["SIGTERM"]
+    assert int(settings["TimeoutStopSec"][0]) > loops._STOP_WITHIN_S
+    hopeless = {str(int(code)) for code in (ExitCode.WRONG_USE, ExitCode.NOT_INSTALLED)}
+    assert set(settings["RestartPreventExitStatus"][0].split()) == hopeless
+
+
+def test_it_may_do_little(unit: Path) -> None:
+    settings = service(unit)
+    for name in ("DynamicUser", "NoNewPrivileges", "PrivateTmp", "PrivateDevices", "RestrictNamespaces"):
+        assert settings[name] == ["yes"], name
+    assert settings["ProtectSystem"] == ["strict"]
+    assert settings["CapabilityBoundingSet"] == [""]
+    assert settings["SystemCallFilter"][0] == "@system-service"
+    assert int(settings["LimitNOFILE"][0]) >= 65_536
+
+
+def test_the_servers_file_is_taken_and_opens_only_what_is_encrypted(tmp_path: Path) -> None:
+    file = tmp_path / "ringline.toml"
+    file.write_text((SYSTEMD / file.name).read_text())
+    told = merged(file, Serving(), set())
+    assert ports_to_open(told.options) == {"tls_port": 8883}
+    assert told.options.users == tmp_path / "users"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not there, and need not be")
+def test_systemd_understands_every_line(unit: Path, tmp_path: Path) -> None:
+    file = tmp_path / unit.name.replace("@.", "@9461.")
+    file.write_text(unit.read_text().replace(PROGRAM, shutil.which("true") or PROGRAM))  # it looks for the program
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(file)], capture_output=True, text=True, timeout=60, check=False
+    )
+    said = [line for line in done.stderr.splitlines() if str(tmp_path) in line or "ringline" in line]
+    assert (done.returncode, said) == (0, [])
