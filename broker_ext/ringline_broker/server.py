@@ -12,9 +12,12 @@ from ringline.protocol.topics import Topics
 from ringline_broker.bindings.amqtt.binding import AmqttBinding, Listener
 from ringline_broker.bindings.amqtt.credentials import Authority
 from ringline_broker.bindings.amqtt.users import PasswordCheck, UsersFile
+from ringline_broker.metrics import Metrics, Reading
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.service.ports import Clock, Store
 from ringline_broker.service.service import Service
+from ringline_broker.service.standing import prefixed, standing_of, store_fault
+from ringline_broker.service.timing import time_store
 from ringline_broker.settings import Bounds, ConnectionLimits, Settings
 from ringline_broker.stores import open_store
 
@@ -40,6 +43,7 @@ class ServerConfig:
         settings: the extension's settings.
         bounds: what one connection may take of the server.
         connections: how many connections there may be.
+        timed: whether it is counted how long the store takes.
     """
 
     listeners: dict[str, Listener] = field(default_factory=lambda: {"default": Listener()})
@@ -51,6 +55,7 @@ class ServerConfig:
     settings: Settings = field(default_factory=Settings)
     bounds: Bounds = field(default_factory=Bounds)
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+    timed: bool = False
 
 
 class Server:
@@ -64,8 +69,11 @@ class Server:
     def __init__(self, config: ServerConfig, clock: Clock | None = None) -> None:
         self._config = config
         self._clock = clock or SystemClock()
+        self._metrics = Metrics()
+        self._store: Store | None = None
         self._service: Service | None = None
         self._binding: AmqttBinding | None = None
+        self._is_draining = False
 
     async def start(self) -> None:
         """Open the store, publish what a crash left unpublished, and listen.
@@ -80,7 +88,9 @@ class Server:
         """
         binding = self.make_binding()
         store = await asyncio.to_thread(self.open_store)
-        service = Service(store, binding, self._clock, self._config.settings)
+        if self._config.timed:
+            time_store(store, self._metrics)
+        service = Service(store, binding, self._clock, self._config.settings, self._metrics)
         binding.on_request, binding.now, binding.is_member = service.take, service.now, service.is_member
         try:
             await service.start()
@@ -88,7 +98,7 @@ class Server:
         except BaseException:
             await service.stop()
             raise
-        self._service, self._binding = service, binding
+        self._store, self._service, self._binding = store, service, binding
 
     def open_store(self) -> Store:
         """The store of this configuration; a subclass may give another, or wrap it."""
@@ -115,6 +125,7 @@ class Server:
 
     async def stop(self) -> None:
         """Finish the requests that were taken, then close everything; done within seconds."""
+        self._is_draining = True
         if self._service is not None:
             await self._service.stop()
         if self._binding is not None:
@@ -132,6 +143,21 @@ class Server:
     def counts(self) -> dict[str, int]:
         """What the extension did since the start, see metrics.Counters."""
         return {} if self._service is None else self._service.counters.as_dict()
+
+    async def reading(self) -> Reading:
+        """What was counted since the start, and how things stand."""
+        if self._service is None or self._store is None or self._binding is None:
+            return Reading(self._metrics)
+        gauges = await standing_of(self._service, self._store) | prefixed("broker", self._binding.standing())
+        return Reading(self._metrics, {"broker": self._binding.counters()}, gauges)
+
+    async def unready(self) -> str:
+        """Why requests are not taken just now; empty where they are."""
+        if self._is_draining:
+            return "draining: it is about to end"
+        if self._store is None or self._binding is None or not self._binding.is_listening:
+            return "starting"
+        return await store_fault(self._store)
 
 
 def allow_many_connections(limits: ConnectionLimits) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from ringline_broker.engine.step import Deadline, NobodyOnline, step
-from ringline_broker.service.ports import Change, Incoming, Reach
+from ringline_broker.service.ports import Change, Held, Incoming, Reach
 from ringline_broker.service.service import Service
 from ringline_broker.stores.memory import MemoryStore
 from ringline_broker.testing import ManualClock
@@ -25,6 +25,7 @@ class _Collector:
 
     def __init__(self) -> None:
         self.has_group_topics = True
+        self.is_responsive = True
         self.messages: list[Message] = []
 
     def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach:
@@ -32,12 +33,19 @@ class _Collector:
         self.messages.append(Message(topic, payload))
         return Reach.SOMEBODY
 
+    def open_group(self, gid: str, users: Collection[str]) -> None:
+        """Nothing to do."""
+
     def close_group(self, gid: str, users: Collection[str] | None) -> None:
         """Nothing: nobody subscribes here."""
 
 
 class _Kept(MemoryStore):
-    """A store that outlives the service."""
+    """A store that outlives the service; what it has at a start nobody else is working at."""
+
+    async def claim_unmarked(self, lease_ms: int, limit: int) -> list[Held]:
+        del lease_ms
+        return await super().claim_unmarked(0, limit)
 
     async def close(self) -> None:
         """Nothing: the next turn goes on with it."""

@@ -71,13 +71,17 @@ class FaultyStore:
         await self._before("next_due")
         return await self._store.next_due()
 
+    async def count_open(self) -> int:
+        await self._before("count_open")
+        return await self._store.count_open()
+
     async def mark(self, marks: Sequence[Mark]) -> None:
         await self._before("mark")
         await self._store.mark(marks)
 
-    async def unmarked(self, limit: int) -> list[Held]:
-        await self._before("unmarked")
-        return await self._store.unmarked(limit)
+    async def claim_unmarked(self, lease_ms: int, limit: int) -> list[Held]:
+        await self._before("claim_unmarked")
+        return await self._store.claim_unmarked(lease_ms, limit)
 
     async def of_user(self, user: str, since_ms: int | None, after: str, limit: int) -> list[Invitation]:
         await self._before("of_user")
@@ -117,9 +121,9 @@ class FaultyStore:
         await self._before("mark_groups")
         await self._store.mark_groups(marks)
 
-    async def unmarked_groups(self, limit: int) -> list[HeldGroup]:
-        await self._before("unmarked_groups")
-        return await self._store.unmarked_groups(limit)
+    async def claim_unmarked_groups(self, lease_ms: int, limit: int) -> list[HeldGroup]:
+        await self._before("claim_unmarked_groups")
+        return await self._store.claim_unmarked_groups(lease_ms, limit)
 
     async def people(self, gid: str, standing: Standing, after: str, limit: int) -> list[Person]:
         await self._before("people")

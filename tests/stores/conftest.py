@@ -9,7 +9,7 @@ import pytest
 from ringline_broker.service.ports import Store
 from ringline_broker.testing import ManualClock
 from tests.stores.kinds import KINDS, Place, Run
-from tests.support.redis_servers import QUICK, RedisServer, redis_binary, valkey_binary
+from tests.support.redis_servers import QUICK, RedisServer, valkey_binary
 from tests.support.services import missing
 
 
@@ -17,13 +17,6 @@ from tests.support.services import missing
 def run() -> Iterator[Run]:
     with asyncio.Runner() as runner:
         yield runner.run
-
-
-@pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    """One server for all tests of a process that need no more than that; each finds it empty."""
-    with RedisServer(redis_binary() or missing("redis-server"), *QUICK) as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -147,9 +147,10 @@ class GroupRules(BothStores):
         for one in marks:
             self.group_stood[one.iid].add(one.to)
 
-    @rule(limit=st.sampled_from((1, 2, 100)))
-    def unmarked_groups(self, limit: int) -> None:
-        assert self.run(self.store.unmarked_groups(limit)) == straight(self.model.unmarked_groups(limit))
+    @rule(lease=st.sampled_from((0, 1, 1_000, 5_000)), limit=st.sampled_from((1, 2, 100)))
+    def claim_unmarked_groups(self, lease: int, limit: int) -> None:
+        claimed = straight(self.model.claim_unmarked_groups(lease, limit))
+        assert self.run(self.store.claim_unmarked_groups(lease, limit)) == claimed
 
     def forget_purged_groups(self) -> None:
         left = straight(self.model.load_groups(dict.fromkeys(GIDS, ())))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from typing import ClassVar
 
 from hypothesis import event
 from hypothesis import strategies as st
@@ -77,6 +78,9 @@ def _requests(op: str, iid: str) -> st.SearchStrategy[OnInvitation]:
 
 class Histories(GroupRules, BlockRules):
     """The same calls on both stores; what can be seen of them must be the same after each."""
+
+    owns_its_store: ClassVar[bool] = True
+    """Whether what is unmarked when it is opened can be nobody else's."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -186,9 +190,12 @@ class Histories(GroupRules, BlockRules):
         for one in marks:
             self.stood[one.iid].add(one.to)
 
-    @rule(limit=st.sampled_from((1, 2, 100)))
-    def unmarked(self, limit: int) -> None:
-        assert self.run(self.store.unmarked(limit)) == straight(self.model.unmarked(limit))
+    @rule(after=PASSING, lease=st.sampled_from((0, 1, 1_000, 5_000)), limit=st.sampled_from((1, 2, 100)))
+    def claim_unmarked(self, after: int, lease: int, limit: int) -> None:
+        self.clock.advance(after)
+        claimed = straight(self.model.claim_unmarked(lease, limit))
+        event("claimed some unmarked" if claimed else "claimed none unmarked")
+        assert self.run(self.store.claim_unmarked(lease, limit)) == claimed
 
     @rule(after=PASSING, ago=st.sampled_from((0, 1, 2_000)), limit=st.sampled_from((2, 1, 100)))
     def purge(self, after: int, ago: int, limit: int) -> None:
@@ -234,6 +241,9 @@ class Histories(GroupRules, BlockRules):
             assert kept[iid].mark in self.stood[iid], "a mark stands only where it was put"
             self.model._marks[iid] = kept[iid].mark
         self.check_restarted_groups()
+        if self.owns_its_store:
+            self.model._left = dict.fromkeys(self.model._left, 0)
+            self.model._groups_left = dict.fromkeys(self.model._groups_left, 0)
 
     def time(self) -> SteadyTime:
         """The time of a store that was opened now."""

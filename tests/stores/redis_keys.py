@@ -16,7 +16,9 @@ _RECORDS = ("i:", "g:", "p:", "b:", "bo:", "clock", "layout", "seen")
 
 
 def indexes_in(server: RedisServer) -> Indexes:
-    """All indexes and counts that are there. Leases differ from deadlines: of what is due only the ids are told."""
+    """All indexes and counts that are there. Leases differ from deadlines: of what is due or unmarked only the ids are
+    told.
+    """
     found: Indexes = {}
     for key in server.call("KEYS", f"{BASE}*"):
         name = key.decode().removeprefix(BASE)
@@ -25,8 +27,8 @@ def indexes_in(server: RedisServer) -> Indexes:
         is_hash = server.call("TYPE", key) == b"hash"
         flat = server.call("HGETALL", key) if is_hash else server.call("ZRANGE", key, 0, -1, "WITHSCORES")
         found[name] = {one.decode(): float(score) for one, score in zip(flat[::2], flat[1::2], strict=True)}
-    if "due" in found:
-        found["due"] = dict.fromkeys(found["due"], 0.0)
+    for name in {"due", "unmarked:i", "unmarked:g"} & found.keys():
+        found[name] = dict.fromkeys(found[name], 0.0)
     return found
 
 
@@ -44,7 +46,7 @@ def _add_invitations(server: RedisServer, expected: "defaultdict[str, Counter[st
         one = record.decode(stands.body)
         assert (one.iid, one.n, invitation_meta(one)) == (iid, stands.n, stands.meta)
         if stands.mark < one.n:
-            expected["unmarked:i"][iid] = stands.ticket
+            expected["unmarked:i"][iid] = 0
         if one.due is not None:
             expected["due"][iid] = 0
         if one.ended is not None:
@@ -65,7 +67,7 @@ def _add_groups(server: RedisServer, expected: "defaultdict[str, Counter[str]]")
         group = group_record.decode_group(stands.body)
         assert (group.gid, group.n, group_meta(group)) == (gid, stands.n, stands.meta)
         if stands.mark < group.n:
-            expected["unmarked:g"][gid] = stands.ticket
+            expected["unmarked:g"][gid] = 0
         if group.dismissed is None:
             standing.add(gid)
         else:

@@ -23,7 +23,7 @@ def test_nothing_is_there_at_first(run: Run, store: Store) -> None:
     assert run(store.load([])) == {}
     assert run(store.next_due()) is None
     assert run(store.claim_due(LEASE, 10)) == []
-    assert run(store.unmarked(10)) == []
+    assert run(store.claim_unmarked(0, 10)) == []
     assert run(store.of_user("ann", 0, "", 10)) == []
     assert open_of(run, store, "ann") == 0
     assert run(store.purge(NOW * 2, 10)) == 0
@@ -166,7 +166,7 @@ def test_a_forgotten_id_is_free(run: Run, store: Store, clock: ManualClock) -> N
     assert iids_of(run, store, "ben") == ["i1"]
     assert iids_of(run, store, "ann", 0) == []
     assert iids_of(run, store, "cas", 0) == []
-    assert [held.invitation.iid for held in run(store.unmarked(10))] == ["i1"]
+    assert [held.invitation.iid for held in run(store.claim_unmarked(0, 10))] == ["i1"]
 
 
 # sizes
@@ -232,7 +232,7 @@ def test_a_closed_store_says_so(run: Run, store: Store) -> None:
         lambda: store.claim_due(LEASE, 1),
         store.next_due,
         lambda: store.mark([Mark("i1", 0, 1)]),
-        lambda: store.unmarked(1),
+        lambda: store.claim_unmarked(0, 1),
         lambda: store.of_user("ann", None, "", 1),
         lambda: store.usage(["ann"]),
         lambda: store.purge(0, 1),
@@ -258,7 +258,7 @@ def test_everything_is_there_after_opening_again(run: Run, kept: Place) -> None:
 
     store = kept.open()
     assert run(store.load(["over", "open", "grave", "claimed"])) == held
-    assert [one.invitation.iid for one in run(store.unmarked(10))] == ["grave", "claimed"]
+    assert [one.invitation.iid for one in run(store.claim_unmarked(0, 10))] == ["claimed", "grave"]
     assert run(store.next_due()) == NOW + 1_000 + LEASE
     assert iids_of(run, store, "ben", 0) == ["claimed", "open", "over"]
     assert open_of(run, store, "ann") == 2

@@ -49,7 +49,7 @@ def test_nothing_is_there_at_first(run: Run, store: Store) -> None:
     assert run(store.load_groups({"g1": ["ann"]})) == {}
     assert run(store.load_groups({})) == {}
     assert run(store.commit_groups([])) == []
-    assert run(store.unmarked_groups(10)) == []
+    assert run(store.claim_unmarked_groups(0, 10)) == []
     assert run(store.people("g1", MEMBER, "", 10)) == []
     assert run(store.groups_of("ann", "", 10)) == []
     assert run(store.of_group("g1", "", 10)) == []
@@ -285,7 +285,7 @@ def test_a_closed_store_says_so(run: Run, store: Store) -> None:
         lambda: store.load_groups({"g1": ()}),
         lambda: store.commit_groups([first(founded("g1"))]),
         lambda: store.mark_groups([Mark("g1", 0, 1)]),
-        lambda: store.unmarked_groups(1),
+        lambda: store.claim_unmarked_groups(0, 1),
         lambda: store.people("g1", MEMBER, "", 1),
         lambda: store.groups_of("ann", "", 1),
         lambda: store.of_group("g1", "", 1),
@@ -310,7 +310,7 @@ def test_everything_is_there_after_opening_again(run: Run, kept: Place) -> None:
 
     store = kept.open()
     assert run(store.load_groups(wanted)) == before
-    assert [held.view.group for held in run(store.unmarked_groups(10))] == [one]
+    assert [held.view.group for held in run(store.claim_unmarked_groups(0, 10))] == [one]
     assert run(store.groups_of("ann", "", 10)) == [("g1", 1), ("g2", group.n)]
     assert users_of(run, store, "g1", APPLICANT) == ["ben"]
     assert iids_in(run, store, "g1") == ["i1"]

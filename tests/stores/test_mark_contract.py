@@ -1,9 +1,12 @@
 """What the Store Protocol promises of marks, over every kind of store."""
 
+import asyncio
+
 from ringline_broker.service.ports import Held, Mark, Store
+from ringline_broker.stores.redis.url import is_redis
 from ringline_broker.testing import ManualClock
-from tests.stores.calls import change, mark_of, put
-from tests.stores.kinds import Run
+from tests.stores.calls import LEASE, change, mark_of, put
+from tests.stores.kinds import Place, Run
 from tests.stores.made import accepted, buried, rung
 
 
@@ -42,7 +45,7 @@ def test_a_mark_of_an_unknown_id_is_nothing(run: Run, store: Store) -> None:
     run(store.mark([Mark("i1", 0, 1)]))
     put(run, store, rung("i1"))
     assert mark_of(run, store, "i1") == 0
-    assert [held.invitation.iid for held in run(store.unmarked(10))] == ["i1"]
+    assert [held.invitation.iid for held in run(store.claim_unmarked(0, 10))] == ["i1"]
     run(store.mark([]))
 
 
@@ -63,7 +66,7 @@ def test_unmarked_are_those_with_events_after_their_mark(run: Run, store: Store)
     put(run, store, one, two, three, grave)
 
     def unmarked() -> dict[str, int]:
-        return {held.invitation.iid: held.mark for held in run(store.unmarked(10))}
+        return {held.invitation.iid: held.mark for held in run(store.claim_unmarked(0, 10))}
 
     assert unmarked() == {"i1": 0, "i2": 0, "i3": 0, "grave": 0}
     run(store.mark([Mark("i1", 0, one.n), Mark("grave", 0, 1), Mark("i3", 5, 6)]))
@@ -71,7 +74,7 @@ def test_unmarked_are_those_with_events_after_their_mark(run: Run, store: Store)
     over = accepted(one)
     change(run, store, one, over)
     assert unmarked() == {"i1": one.n, "i2": 0, "i3": 0}
-    assert Held(over, one.n) in run(store.unmarked(10))
+    assert Held(over, one.n) in run(store.claim_unmarked(0, 10))
     run(store.mark([Mark("i2", 0, two.n), Mark("i3", 0, three.n), Mark("i1", one.n, one.n + 1)]))
     assert unmarked() == {}
 
@@ -79,9 +82,77 @@ def test_unmarked_are_those_with_events_after_their_mark(run: Run, store: Store)
 def test_unmarked_are_at_most_as_many_as_asked_for(run: Run, store: Store) -> None:
     put(run, store, *(rung(f"i{at}") for at in range(10)))
     seen: set[str] = set()
-    while some := run(store.unmarked(3)):
+    while some := run(store.claim_unmarked(0, 3)):
         assert len(some) <= 3
         assert seen.isdisjoint(held.invitation.iid for held in some)
         seen.update(held.invitation.iid for held in some)
         run(store.mark([Mark(held.invitation.iid, held.mark, held.invitation.n) for held in some]))
     assert len(seen) == 10
+
+
+def _claimed(run: Run, store: Store, lease_ms: int = LEASE, limit: int = 10) -> list[str]:
+    return [held.invitation.iid for held in run(store.claim_unmarked(lease_ms, limit))]
+
+
+def test_what_is_unmarked_is_claimed_a_lease_after_it_was_committed(
+    run: Run, store: Store, clock: ManualClock
+) -> None:
+    one = rung("i1", to=("ben", "cas"))
+    put(run, store, one)
+    clock.advance(LEASE - 1)
+    assert _claimed(run, store) == []
+    change(run, store, one, accepted(one, "ben"))
+    clock.advance(LEASE - 1)
+    assert _claimed(run, store) == [], "somebody has worked at it"
+    clock.advance(1)
+    assert _claimed(run, store) == ["i1"]
+
+
+def test_a_claim_of_what_is_unmarked_lasts_one_lease(run: Run, store: Store, clock: ManualClock) -> None:
+    put(run, store, rung("i1"))
+    clock.advance(2 * LEASE)
+    assert _claimed(run, store) == ["i1"]
+    clock.advance(LEASE - 1)
+    assert _claimed(run, store) == []
+    clock.advance(1)
+    assert _claimed(run, store) == ["i1"]
+
+
+def test_the_longest_left_are_claimed_first_and_the_lowest_ids(run: Run, store: Store, clock: ManualClock) -> None:
+    for iids in (["d", "b"], ["c"], ["é", "a"]):
+        put(run, store, *map(rung, iids))
+        clock.advance(1)
+    clock.advance(LEASE)
+    assert _claimed(run, store, limit=3) == ["b", "d", "c"]
+    assert _claimed(run, store, limit=3) == ["a", "é"]
+
+
+def test_nobody_claims_what_somebody_else_claims(run: Run, store: Store, clock: ManualClock) -> None:
+    put(run, store, *(rung(f"i{at}") for at in range(50)))
+    clock.advance(LEASE)
+
+    async def race() -> list[list[Held]]:
+        return await asyncio.gather(*(store.claim_unmarked(LEASE, 7) for _ in range(10)))
+
+    claimed = [held.invitation.iid for some in run(race()) for held in some]
+    assert len(claimed) == len(set(claimed)) == 50
+
+
+def test_what_is_forgotten_is_not_claimed(run: Run, store: Store, clock: ManualClock) -> None:
+    one = rung("i1")
+    put(run, store, one)
+    change(run, store, one, accepted(one))
+    clock.advance(LEASE)
+    assert run(store.purge(store.now(), 10)) == 1
+    assert _claimed(run, store) == []
+
+
+def test_what_a_process_left_is_there_for_the_next_at_once_or_after_the_lease(run: Run, kept: Place) -> None:
+    store = kept.open()
+    put(run, store, rung("i1"), rung("i2"))
+    run(store.mark([Mark("i2", 0, 1)]))
+    run(store.close())
+    store = kept.open()
+    assert _claimed(run, store) == ([] if is_redis(kept.kind.url) else ["i1"]), "a file has one owner"
+    kept.clock.advance(LEASE)
+    assert _claimed(run, store) == ["i1"]

@@ -144,8 +144,9 @@ def test_a_server_that_is_silent_holds_nobody_up(run: Run, own: RedisServer) -> 
         own.pause()
         calls: list[Callable[[], Coroutine[Any, Any, Any]]] = [
             lambda: store.load(["i1"]), lambda: store.commit([then(one, accepted(one))]), store.next_due,
-            lambda: store.claim_due(1_000, 10), lambda: store.unmarked(10), lambda: store.of_user("ann", 0, "", 10),
-            lambda: store.usage(["ann"]), lambda: store.purge(NOW, 10), lambda: store.load_groups({"g1": ["ann"]}),
+            lambda: store.claim_due(1_000, 10), lambda: store.claim_unmarked(0, 10),
+            lambda: store.of_user("ann", 0, "", 10), lambda: store.usage(["ann"]), lambda: store.purge(NOW, 10),
+            lambda: store.load_groups({"g1": ["ann"]}),
             lambda: store.commit_groups([first_group(group, member("ann"))]), lambda: store.groups_of("ann", "", 10),
             lambda: store.block("ann", {"eve": "m"}, 10), lambda: store.blocking([("ann", "eve")]),
         ]  # fmt: skip
@@ -178,7 +179,7 @@ def test_a_server_that_forgot_its_scripts_is_told_them_again(run: Run, own: Redi
         own.call("SCRIPT", "FLUSH")
         run(store.mark([Mark("i1", 0, accepted(one).n)]))
         run(store.next_due())
-        assert run(store.unmarked(10)) == [], "a mark is not lost with the script that moves it"
+        assert run(store.claim_unmarked(0, 10)) == [], "a mark is not lost with the script that moves it"
 
 
 def test_on_the_loop_that_servers_run_on(own: RedisServer) -> None:
@@ -368,7 +369,7 @@ def test_a_cluster_and_its_failover(run: Run, binary: str) -> None:
             assert run(store.usage(["ann"]))["ann"].open == 200
             assert len(commit_each(run, store, "j", 200)) == 200
             assert run(store.blocked("ann", "", 10)) == ["eve"]
-            late = {one.invitation.iid for one in run(store.unmarked(1_000))}
+            late = {one.invitation.iid for one in run(store.claim_unmarked(0, 1_000))}
             assert late >= set(answered)
 
 

@@ -21,6 +21,7 @@ class RedisHistories(Histories):
     """The same calls on both stores; what can be seen of them must be the same after each."""
 
     server: ClassVar[RedisServer]
+    owns_its_store = False
 
     def __init__(self) -> None:
         self.server.call("FLUSHALL")

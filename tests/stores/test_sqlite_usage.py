@@ -168,7 +168,7 @@ def test_what_a_file_of_before_has_is_counted(run: Run, sqlite: Place) -> None:
     held = run(store.load([one.iid for one in old]))
     assert {iid: (one.invitation, one.mark) for iid, one in held.items()} == {one.iid: (one, 1) for one in old}
     assert [one.iid for one in run(store.of_user("ben", 0, "", 10))] == ["i1", "open", "over"]
-    assert [one.invitation.iid for one in run(store.unmarked(10))] == ["i1", "over"]
+    assert [one.invitation.iid for one in run(store.claim_unmarked(0, 10))] == ["i1", "over"]
     before = run(store.usage(USERS))
     assert before == {"ann": Usage(2, old[0].size + old[1].size), "ben": Usage(0, old[2].size, 1)}
     assert run(store.blocking([("ben", "ann")])) == {}

@@ -22,7 +22,7 @@ from ringline_broker.engine.groups.rights import role_of, view_fault
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Refused
 from ringline_broker.service.membership import views
-from ringline_broker.service.ports import Store
+from ringline_broker.service.ports import Binding, Store
 from ringline_broker.service.sync import PAGE_BYTES, Page, known_ones, read_name, read_place
 
 Query = Sync | GetGroup | ListMembers | ListApplications | SyncGroup | ListGroups
@@ -36,10 +36,12 @@ class GroupQueries:
 
     Args:
         store: where groups are kept.
+        binding: who lets members hear a group's topic.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, binding: Binding) -> None:
         self._store = store
+        self._binding = binding
 
     async def answer(self, user: str, request: OnGroup | ListGroups) -> Answer | Refused:
         """The answer.
@@ -47,11 +49,17 @@ class GroupQueries:
         Raises:
             ProtocolError: `next` is none of ours, or a role there is not.
             StoreUnavailable: the store does not answer.
+            BrokerUnavailable: the broker does not let them hear the topic.
         """
         if isinstance(request, ListGroups):
             return await self._mine(user, request)
-        view = (await views(self._store, {request.gid: (user,)}))[request.gid]
-        fault = view_fault(view, user, request)
+        view, fault = await self._look(user, request)
+        if fault is None and isinstance(request, SyncGroup) and not request.next:
+            # whom the broker did not know when they became a member; what happened meanwhile is looked at after it
+            opening = self._binding.open_group(request.gid, (user,))
+            if opening is not None:
+                await opening
+                view, fault = await self._look(user, request)
         if fault is not None or view.group is None:
             return fault or Refused(BAD_PARAMETER, "is not an operation", "op")
         match request:
@@ -63,6 +71,11 @@ class GroupQueries:
                 return await self._sync(view, view.group, user, request)
             case _:
                 return Answer(re=request.id, n=view.group.n, group=state_for(view, user))
+
+    async def _look(self, user: str, request: OnGroup) -> tuple[GroupView, Refused | None]:
+        """The group as the user sees it, and why they may not ask that."""
+        view = (await views(self._store, {request.gid: (user,)}))[request.gid]
+        return view, view_fault(view, user, request)
 
     async def _mine(self, user: str, request: ListGroups) -> Answer:
         after = read_name(request.next)

@@ -14,21 +14,29 @@ from ringline.protocol.errors import TOO_MANY_REQUESTS
 from ringline.protocol.group_messages import CreateGroup, JoinGroup, OnGroup
 from ringline.protocol.messages import Answer
 from ringline_broker.engine.groups.draft import GroupLimits, Pending
-from ringline_broker.engine.groups.log import Departure, departures, reaches_back, state_for
+from ringline_broker.engine.groups.log import Arrival, Departure, comings_and_goings, reaches_back, state_for
 from ringline_broker.engine.groups.model import Group, GroupView, Person
 from ringline_broker.engine.groups.step import group_step, users_of
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Done, Drop, Refused
 from ringline_broker.metrics import Counters
+from ringline_broker.service.marking import Marking
 from ringline_broker.service.outbox import Outbox
-from ringline_broker.service.ports import Binding, GroupChange, HeldGroup, Mark, Store, StoreUnavailable
+from ringline_broker.service.ports import (
+    Binding,
+    BrokerUnavailable,
+    GroupChange,
+    HeldGroup,
+    Mark,
+    Store,
+    StoreUnavailable,
+)
 from ringline_broker.service.quotas import Quotas
 from ringline_broker.service.replies import Replies
 from ringline_broker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_RECOVER_AT_ONCE = 64
 _BATCH = 256
 
 
@@ -101,45 +109,46 @@ class Groups:
         self._quotas = quotas
         self._audience = outbox.audience
         self._settle_drops = settle
-        self._is_behind = False
+        self._lease_ms = settings.lease_s * 1000
+        self._marking = Marking(store.mark_groups)
 
-    async def recover(self) -> None:
-        """Do what a crash, or a store out of reach, left undone.
+    async def recover(self, limit: int) -> int:
+        """Do what a crash, or a store or a broker out of reach, left undone; of how many groups it was looked at.
 
         Raises:
             StoreUnavailable: the store cannot be read or written.
+            BrokerUnavailable: the broker does not change permissions.
         """
-        while late := await self._store.unmarked_groups(_RECOVER_AT_ONCE):
-            self._counters.recovered += len(late)
-            for view, mark in late:
-                if view.group is not None:
-                    await self._follow_up(view.group, mark)
-                    await self._store.mark_groups([Mark(view.group.gid, mark, view.group.n)])
-        self._is_behind = False
+        late = await self._store.claim_unmarked_groups(self._lease_ms, limit)
+        for view, mark in late:
+            if view.group is not None and not self._marking.version(view.group.gid):
+                self._counters.recovered += 1
+                await self._follow_up(view.group, mark)
+        return len(late)
+
+    async def stop(self) -> None:
+        """Wait a little for what is on its way to the broker."""
+        await self._marking.stop()
 
     async def decide(self, tasks: dict[str, list[GroupTask]]) -> None:
         """Fold, commit, and do what follows; what another process was faster with is folded again."""
-        if self._is_behind:
-            await self._catch_up()
         while tasks:
             try:
                 tasks = await self._attempt(tasks)
-            except StoreUnavailable as failed:
+            except (StoreUnavailable, BrokerUnavailable) as failed:
                 log.error("%s", failed)  # noqa: TRY400 - the store has said what it is
                 for task in (task for todo in tasks.values() for task in todo):
                     self._replies.unavailable(task.user, task.request)
                 return
 
-    async def _catch_up(self) -> None:
-        try:
-            await self.recover()
-        except StoreUnavailable as failed:
-            log.error("what follows from changes of groups waits: %s", failed)  # noqa: TRY400 - likewise
-
     async def _attempt(self, tasks: dict[str, list[GroupTask]]) -> dict[str, list[GroupTask]]:
         wanted = {gid: {user for task in todo for user in users_of(task.user, task.request)}
                   for gid, todo in tasks.items()}  # fmt: skip
         held = await self._store.load_groups(wanted)
+        # now, and not later: what is on its way becomes a mark that this load does not show
+        held = {
+            gid: one._replace(mark=max(one.mark, self._marking.version(gid))) for gid, one in held.items()
+        }
         rooms = await self._rooms(tasks)
         plans = {gid: self._fold(held.get(gid), todo, rooms) for gid, todo in tasks.items()}
         changes = [
@@ -211,38 +220,35 @@ class Groups:
 
     async def _finish(self, plans: list[_Plan]) -> None:
         """Do what follows from changes that are committed, then answer."""
-        marks: list[Mark] = []
         for plan in plans:
             group = plan.view.group
             if group is not None and group.n > plan.mark:
                 await self._follow_up(group, plan.mark)
-                marks.append(Mark(group.gid, plan.mark, group.n))
             for task, reply in plan.replies:
                 self._reply(plan, task, reply)
-        if marks:
-            await self._mark(marks)
-
-    async def _mark(self, marks: list[Mark]) -> None:
-        try:
-            await self._store.mark_groups(marks)
-        except StoreUnavailable:
-            self._is_behind = True
 
     async def _follow_up(self, group: Group, since: int) -> None:
-        """Close the topic to who left, settle their invitations, publish; a dismissed group's topic closes last."""
-        gone = departures(group, since)
-        for departure in gone:
-            if departure.users is not None:
-                self._binding.close_group(group.gid, departure.users)
-        if gone:
-            try:
-                await self._settle(group.gid, gone)
-            except StoreUnavailable:
-                self._is_behind = True
-                raise
-        self._outbox.group_news(group, since, await self._audience.of((group.gid,)))
-        if group.dismissed is not None:
-            self._binding.close_group(group.gid, None)
+        """Open the topic to who came and close it to who left, settle the invitations of those, publish; a dismissed
+        group's topic closes last. The mark follows when the broker has it all.
+        """
+        moved = comings_and_goings(group, since)
+        for one in moved:
+            await self._let_hear(group.gid, one)
+        if gone := [one for one in moved if isinstance(one, Departure)]:
+            await self._settle(group.gid, gone)
+        handed = self._outbox.group_news(group, since, await self._audience.of((group.gid,)))
+        lost = asyncio.ensure_future(handed)
+        if group.dismissed is not None and (closing := self._binding.close_group(group.gid, None)) is not None:
+            await closing
+        self._marking.expect([Mark(group.gid, since, group.n)], lost)
+
+    async def _let_hear(self, gid: str, one: Arrival | Departure) -> None:
+        if isinstance(one, Arrival):
+            done = self._binding.open_group(gid, one.users)
+        else:
+            done = None if one.users is None else self._binding.close_group(gid, one.users)
+        if done is not None:
+            await done
 
     async def _settle(self, gid: str, gone: list[Departure]) -> None:
         """Settle what those who left had open in the group; what was made after they came back is not meant."""
@@ -262,14 +268,12 @@ class Groups:
     def _reply(self, plan: _Plan, task: GroupTask, reply: Done | Refused | Pending) -> None:
         request, group = task.request, plan.view.group
         if isinstance(reply, Refused):
-            self._replies.refuse(task.user, request.dev, request.id, reply)
+            self._replies.refuse(task.user, request, reply)
             return
-        if isinstance(reply, Done):
-            self._counters.repeats += reply.repeated
         state = state_for(plan.view, task.user) if isinstance(request, CreateGroup) and group is not None else None
         n = 0 if group is None else group.n
         answer = Answer(re=request.id, n=n, group=state, pending=isinstance(reply, Pending))
-        self._replies.answer(task.user, request.dev, answer)
+        self._replies.answer(task.user, request, answer, repeated=isinstance(reply, Done) and reply.repeated)
 
 
 def _concerns(departure: Departure, invitation: Invitation) -> bool:

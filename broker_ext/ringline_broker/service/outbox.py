@@ -1,7 +1,7 @@
 """What one turn publishes: per topic one message with all its events, cut where it would grow too large."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ REACH_WAIT_S = 1.0
 """How long the inviter's copy waits for the broker to say who is offline, seconds."""
 _MAX_PER_MESSAGE = 65_535
 _HEAD_BYTES = 3
+_NOTHING: frozenset[str] = frozenset()
 
 
 class News(NamedTuple):
@@ -54,8 +55,9 @@ class Outbox:
         self._counters = counters
 
     def publish(
-        self, news: list[News], now_ms: int, members: Mapping[str, Sequence[str]] | None = None
-    ) -> Awaitable[list[Invitation]]:
+        self, news: list[News], now_ms: int, alone: Callable[[Invitation], None],
+        members: Mapping[str, Sequence[str]] | None = None,
+    ) -> Awaitable[frozenset[str]]:  # fmt: skip
         """Hand the events of these invitations to the broker; what can be handed over is, before this returns.
 
         An inviter's copies of a new invitation come last, since they say who is offline.
@@ -63,10 +65,11 @@ class Outbox:
         Args:
             news: the events.
             now_ms: store time.
+            alone: called, then or later, with each new online_only invitation that found nobody online.
             members: those of each group of these, where the broker has no topics for groups.
 
         Returns:
-            To be awaited until everything is handed over: the new online_only invitations that found nobody online.
+            To be awaited until the broker has everything: the ids of which something was given up.
         """
         letters = _Letters()
         fresh: list[_Fresh] = []
@@ -79,15 +82,11 @@ class Outbox:
                 else:
                     packed = copies.for_user(user)
                     for topic in self._topics_of(one.invitation, user, members or {}):
-                        letters.add(topic, packed, expiry_ms)
-        reach = {topic: self._send(topic, *letter) for topic, letter in letters.sealed()}
-        waiting = {topic: said for topic, said in reach.items() if not isinstance(said, Reach)}
-        told = {topic: said for topic, said in reach.items() if isinstance(said, Reach)}
-        if waiting:
-            return self._wait_and_tell(fresh, told, waiting)
-        at_once: asyncio.Future[list[Invitation]] = asyncio.get_running_loop().create_future()
-        at_once.set_result(self._tell_inviters(fresh, told))
-        return at_once
+                        letters.add(topic, packed, expiry_ms, one.invitation.iid)
+        sent = self._send_all(letters)
+        if all(isinstance(one.said, Reach) for one in sent):
+            return _lost(sent + self._tell_inviters(fresh, sent, alone))
+        return self._wait_and_tell(fresh, sent, alone)
 
     def _topics_of(self, invitation: Invitation, user: str, members: Mapping[str, Sequence[str]]) -> list[str]:
         return self._group_topics(invitation.gid, members) if user == MEMBERS else [self._topics.events(user)]
@@ -97,9 +96,11 @@ class Outbox:
             return [self._topics.group_events(gid)]
         return [self._topics.events(user) for user in members.get(gid, ())]
 
-    def group_news(self, group: Group, since: int, members: Mapping[str, Sequence[str]] | None = None) -> None:
+    def group_news(
+        self, group: Group, since: int, members: Mapping[str, Sequence[str]] | None = None
+    ) -> Awaitable[frozenset[str]]:
         """Publish a group's events after version `since`: on its topic, or to its members where there is none; and to
-        the users that they name.
+        the users that they name. Returns as `publish`.
         """
         letters = _Letters()
         for_all = self._group_topics(group.gid, members or {})
@@ -107,9 +108,8 @@ class Outbox:
             packed = [pack(event_map(group_message(event, p, group.gid)))]
             named = [self._topics.events(user) for user in event.to]
             for topic in dict.fromkeys((*for_all, *named) if event.for_all else named):
-                letters.add(topic, packed, None)
-        for topic, letter in letters.sealed():
-            self._send(topic, *letter)
+                letters.add(topic, packed, None, group.gid)
+        return _lost(self._send_all(letters))
 
     def answer(self, user: str, device: str, payload: bytes) -> None:
         """Answer one device."""
@@ -123,40 +123,66 @@ class Outbox:
         self._counters.messages += 1
         return self._binding.publish(topic, payload, expiry_ms)
 
-    async def _wait_and_tell(
-        self, fresh: "list[_Fresh]", told: dict[str, Reach], waiting: dict[str, Awaitable[Reach]]
-    ) -> list[Invitation]:
-        return self._tell_inviters(fresh, told | await _all_told(waiting))
+    def _send_all(self, letters: "_Letters") -> "list[_Sent]":
+        return [
+            _Sent(topic, self._send(topic, payload, expiry_ms), names)
+            for topic, payload, expiry_ms, names in letters.sealed()
+        ]
 
-    def _tell_inviters(self, fresh: "list[_Fresh]", told: dict[str, Reach]) -> list[Invitation]:
-        letters = _Letters()
-        alone: list[Invitation] = []
+    async def _wait_and_tell(
+        self, fresh: "list[_Fresh]", sent: "list[_Sent]", alone: Callable[[Invitation], None]
+    ) -> frozenset[str]:
+        sent = _as_futures(sent)
+        await asyncio.wait([one.said for one in sent if isinstance(one.said, asyncio.Future)], timeout=REACH_WAIT_S)
+        return await _lost(sent + self._tell_inviters(fresh, sent, alone))
+
+    def _tell_inviters(
+        self, fresh: "list[_Fresh]", sent: "list[_Sent]", alone: Callable[[Invitation], None]
+    ) -> "list[_Sent]":
+        if not fresh:
+            return []
+        letters, told = _Letters(), {one.topic: _reach(one) for one in sent}
         for invitation, copies, expiry_ms in fresh:
             offline = tuple([u for u in invitation.seats if invitation.is_invitee(u)
                              and told.get(self._topics.events(u)) is Reach.NOBODY])  # fmt: skip
             copy = copies.for_user(invitation.inviter, offline)
-            letters.add(self._topics.events(invitation.inviter), copy, expiry_ms)
+            letters.add(self._topics.events(invitation.inviter), copy, expiry_ms, invitation.iid)
             if invitation.online_only and set(invitation.pending) <= set(offline):
-                alone.append(invitation)
-        for topic, letter in letters.sealed():
-            self._send(topic, *letter)
-        return alone
+                alone(invitation)
+        return self._send_all(letters)
 
 
-async def _all_told(saying: dict[str, Awaitable[Reach]]) -> dict[str, Reach]:
-    """What the broker said of each topic; what it does not say in time, or cannot say, is unknown."""
-    waiting = {topic: asyncio.ensure_future(said) for topic, said in saying.items()}
-    await asyncio.wait(waiting.values(), timeout=REACH_WAIT_S)
-    told: dict[str, Reach] = {}
-    for topic, said in waiting.items():
-        if not said.done():
-            said.cancel()
-        told[topic] = said.result() if _is_told(said) else Reach.UNKNOWN
-    return told
+class _Sent(NamedTuple):
+    """A message that was handed over, what the broker said of it or will say, and whose events are in it."""
+
+    topic: str
+    said: Reach | Awaitable[Reach]
+    names: Collection[str]
 
 
-def _is_told(said: asyncio.Future[Reach]) -> bool:
-    return said.done() and not said.cancelled() and said.exception() is None
+def _as_futures(sent: list[_Sent]) -> list[_Sent]:
+    return [one if isinstance(one.said, Reach) else one._replace(said=asyncio.ensure_future(one.said)) for one in sent]
+
+
+def _reach(one: _Sent) -> Reach:
+    """What the broker has said; what it did not say in time, or cannot say, is unknown."""
+    said = one.said
+    if isinstance(said, Reach):
+        return said
+    if isinstance(said, asyncio.Future) and said.done() and not said.cancelled() and said.exception() is None:
+        told: Reach = said.result()
+        return told
+    return Reach.UNKNOWN
+
+
+async def _lost(sent: list[_Sent]) -> frozenset[str]:
+    """Whose events were given up, in part or all; known when the broker has said something of each message."""
+    if any(not isinstance(one.said, Reach) for one in sent):
+        sent = _as_futures(sent)
+        await asyncio.wait([one.said for one in sent if isinstance(one.said, asyncio.Future)])
+    elif not any(one.said is Reach.LOST for one in sent):
+        return _NOTHING
+    return frozenset(name for one in sent if _reach(one) is Reach.LOST for name in one.names)
 
 
 class _Copies:
@@ -204,16 +230,19 @@ class _Letters:
     def __init__(self) -> None:
         self._news: dict[str, list[list[bytes]]] = {}
         self._expiry: dict[str, int | None] = {}
+        self._names: dict[str, list[str]] = {}
 
-    def add(self, topic: str, packed: list[bytes], expiry_ms: int | None) -> None:
+    def add(self, topic: str, packed: list[bytes], expiry_ms: int | None, name: str) -> None:
         self._news.setdefault(topic, []).append(packed)
+        self._names.setdefault(topic, []).append(name)
         standing = self._expiry.setdefault(topic, expiry_ms)
         self._expiry[topic] = None if expiry_ms is None or standing is None else max(expiry_ms, standing)
 
-    def sealed(self) -> Iterable[tuple[str, tuple[bytes, int | None]]]:
+    def sealed(self) -> Iterable[tuple[str, bytes, int | None, list[str]]]:
+        """Topic, payload, expiry, and whose events a topic's messages have between them."""
         for topic, news in self._news.items():
             for payload in _cut(news):
-                yield topic, (payload, self._expiry[topic])
+                yield topic, payload, self._expiry[topic], self._names[topic]
 
 
 def _cut(news: list[list[bytes]]) -> Iterable[bytes]:

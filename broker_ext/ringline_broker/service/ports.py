@@ -14,6 +14,10 @@ class StoreUnavailable(RinglineError):
     """The store did not answer, or could not write. Nothing of the call is known to have happened."""
 
 
+class BrokerUnavailable(RinglineError):
+    """The broker did not change what somebody may hear, or did not say so in time. It may have."""
+
+
 class StoreInUse(RinglineError):
     """Another process has the store open; the message names it."""
 
@@ -115,8 +119,8 @@ class GroupStore(Protocol):
         """Move marks, as `Store.mark`; `iid` is the group's id."""
         ...
 
-    async def unmarked_groups(self, limit: int) -> list[HeldGroup]:
-        """Groups with events whose consequences may not have happened; with no rows."""
+    async def claim_unmarked_groups(self, lease_ms: int, limit: int) -> list[HeldGroup]:
+        """Groups with events whose consequences may not have happened, as `Store.claim_unmarked`; with no rows."""
         ...
 
     async def people(self, gid: str, standing: Standing, after: str, limit: int) -> list[Person]:
@@ -193,12 +197,21 @@ class Store(GroupStore, BlockStore, Protocol):
         """When the next invitation is due, store time; None where none will be."""
         ...
 
+    async def count_open(self) -> int:
+        """How many invitations are open, which costs little however many there are; tombstones are not."""
+        ...
+
     async def mark(self, marks: Sequence[Mark]) -> None:
         """Move marks: each from `since` to `to`, only where it stands at `since`. May lag, need not be durable."""
         ...
 
-    async def unmarked(self, limit: int) -> list[Held]:
-        """Invitations with events that may not have been handed to the broker."""
+    async def claim_unmarked(self, lease_ms: int, limit: int) -> list[Held]:
+        """Invitations with events that may not have been handed to the broker, and that nobody has committed or claimed
+        for as long as a lease: whoever did is gone. Each is claimed for one lease by this.
+
+        Those left the longest first, of those left at once the lowest id. What a store that one process owns has when
+        it is opened was left long ago.
+        """
         ...
 
     async def of_user(self, user: str, since_ms: int | None, after: str, limit: int) -> list[Invitation]:
@@ -223,11 +236,12 @@ class Store(GroupStore, BlockStore, Protocol):
 
 
 class Reach(Enum):
-    """What the broker said of a message it was handed."""
+    """What the broker said of a message it was handed; LOST: it was given up before the broker had it."""
 
     SOMEBODY = "somebody"
     NOBODY = "nobody"
     UNKNOWN = "unknown"
+    LOST = "lost"
 
 
 class Incoming(NamedTuple):
@@ -256,6 +270,13 @@ class Binding(Protocol):
 
     has_group_topics: bool
 
+    @property
+    def is_responsive(self) -> bool:
+        """Whether the broker takes what it is handed, as far as can be told. Where not, other processes do what is to
+        be done about deadlines, and about what somebody left.
+        """
+        ...
+
     def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach | Awaitable[Reach]:
         """Hand a message over, in order with those before it, QoS 1.
 
@@ -269,8 +290,25 @@ class Binding(Protocol):
         """
         ...
 
-    def close_group(self, gid: str, users: Collection[str] | None) -> None:
+    def open_group(self, gid: str, users: Collection[str]) -> Awaitable[None] | None:
+        """Let these users have the group's topic, where the binding does not ask the service when they want it.
+
+        Returns:
+            Where the broker takes time, what is awaited until they may.
+
+        Raises:
+            BrokerUnavailable: (awaited) the broker does not answer; to be repeated.
+        """
+        ...
+
+    def close_group(self, gid: str, users: Collection[str] | None) -> Awaitable[None] | None:
         """Take the group's topic away from these users, or from all: nothing published from now on reaches them there.
         Whether a user may have it again is asked of the service.
+
+        Returns:
+            As `open_group`.
+
+        Raises:
+            BrokerUnavailable: likewise.
         """
         ...

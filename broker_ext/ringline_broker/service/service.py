@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 
 from ringline.protocol.blocklist_messages import OnBlocklist
@@ -34,15 +33,27 @@ from ringline_broker.engine.step import (
     Step,
     step,
 )
-from ringline_broker.metrics import Counters
+from ringline_broker.metrics import Metrics
 from ringline_broker.service.blocklist import answer_blocklist
 from ringline_broker.service.group_queries import GroupQueries, Query
 from ringline_broker.service.groups import Groups, GroupTask
+from ringline_broker.service.marking import Marking
 from ringline_broker.service.membership import Audience, is_member
 from ringline_broker.service.newcomers import admit
 from ringline_broker.service.outbox import News, Outbox
-from ringline_broker.service.ports import Binding, Change, Clock, Held, Incoming, Mark, Store, StoreUnavailable
+from ringline_broker.service.ports import (
+    Binding,
+    BrokerUnavailable,
+    Change,
+    Clock,
+    Held,
+    Incoming,
+    Mark,
+    Store,
+    StoreUnavailable,
+)
 from ringline_broker.service.quotas import UNKNOWN_WAIT, Quotas, Room
+from ringline_broker.service.recovery import EVERY_MS, Recovery
 from ringline_broker.service.replies import Replies
 from ringline_broker.service.sparing import SparingLog
 from ringline_broker.service.sync import answer_sync
@@ -53,7 +64,6 @@ from ringline_broker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_RECOVER_AT_ONCE = 256
 _QUERIES_AT_ONCE = 16
 """Each may load a page of invitations into memory."""
 
@@ -84,32 +94,42 @@ class Service:
         binding: how messages reach the broker.
         clock: for waiting; times come from the store.
         settings: what is allowed.
+        metrics: where what happens is counted; of its own where left out.
     """
 
-    def __init__(self, store: Store, binding: Binding, clock: Clock, settings: Settings | None = None) -> None:
+    def __init__(
+        self, store: Store, binding: Binding, clock: Clock, settings: Settings | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:  # fmt: skip
         self._settings = settings or Settings()
         self._store = store
         self._limits = Limits(
             self._settings.max_invitees, self._settings.max_record_bytes, self._settings.quiet_limit_s * 1000
         )
-        self.counters = Counters()
+        self.metrics = metrics or Metrics()
+        self.counters = self.metrics.counters
         self._outbox = Outbox(binding, Audience(store, binding), Topics(self._settings.prefix), self.counters)
-        self._timers = Timers(store, clock, self._settings, self._fire)
-        self._replies = Replies(self._outbox, self.counters)
+        self._binding = binding
+        self._timers = Timers(store, clock, self._settings, self._fire, lambda: binding.is_responsive)
+        self._replies = Replies(self._outbox, self.metrics)
         self._quotas = Quotas(store, self._settings)
         self._groups = Groups(
             store, binding, self._outbox, self._settings, self.counters, self._replies, self._quotas, self._settle_drops
         )
-        self._queries = GroupQueries(store)
+        self._queries = GroupQueries(store, binding)
         self._incoming = Waiting()
         self._told = SparingLog(log)
         self._commands: list[Deadline | NobodyOnline] = []
         self._work = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._handed: dict[str, int] = {}
-        """Versions on their way to the broker, or handed over and not marked yet."""
-        self._marking: asyncio.Task[None] | None = None
+        self._marking = Marking(store.mark)
+        self._recovery = Recovery(clock, (self._recover, self._groups.recover), self._must_wait)
         self._stopping = False
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return len(self._incoming)
 
     def now(self) -> int:
         """Store time, epoch milliseconds, for stamping requests as they are read."""
@@ -128,12 +148,15 @@ class Service:
 
         Raises:
             StoreUnavailable: the store cannot be read.
+            BrokerUnavailable: the broker does not change permissions.
         """
-        await self._recover()
-        await self._groups.recover()
+        await self._recovery.at_start()
+        if self.counters.recovered:
+            log.info("published the events of %d invitations or groups again", self.counters.recovered)
         self._tasks = [
             asyncio.create_task(self._run(), name="ringline-turns"),
             asyncio.create_task(self._timers.run(), name="ringline-timers"),
+            asyncio.create_task(self._recovery.run(), name="ringline-recovery"),
         ]
 
     async def stop(self) -> None:
@@ -141,11 +164,11 @@ class Service:
         self._stopping = True
         self._work.set()
         if self._tasks:
-            turns, timers = self._tasks
-            timers.cancel()
-            await asyncio.gather(turns, timers, return_exceptions=True)
-        if self._marking is not None:
-            await asyncio.wait((self._marking,))
+            turns, *others = self._tasks
+            for other in others:
+                other.cancel()
+            await asyncio.gather(turns, *others, return_exceptions=True)
+        await asyncio.gather(self._marking.stop(), self._groups.stop())
         with contextlib.suppress(StoreUnavailable):
             await self._store.close()
 
@@ -161,14 +184,14 @@ class Service:
         self._commands.append(command)
         self._work.set()
 
-    async def _recover(self) -> None:
-        while late := await self._store.unmarked(_RECOVER_AT_ONCE):
-            self.counters.recovered += len(late)
-            news = [News(held.invitation, held.mark) for held in late]
-            await self._outbox.publish(news, self._store.now(), await self._members(news))
-            await self._store.mark([Mark(h.invitation.iid, h.mark, h.invitation.n) for h in late])
-        if self.counters.recovered:
-            log.info("published the events of %d invitations again after a restart", self.counters.recovered)
+    async def _recover(self, limit: int) -> int:
+        late = await self._store.claim_unmarked(self._settings.lease_s * 1000, limit)
+        news = [News(one.invitation, one.mark) for one in late if not self._marking.version(one.invitation.iid)]
+        if news:
+            self.counters.recovered += len(news)
+            handed = self._hand_over(news, await self._members(news))
+            await asyncio.wait((handed,), timeout=EVERY_MS / 1000)
+        return len(late)
 
     async def _run(self) -> None:
         while not (self._stopping and not self._incoming):
@@ -186,11 +209,14 @@ class Service:
             await self._turn(incoming, commands)
         except Exception:
             # one turn must never end the server; its clients repeat, its deadlines are claimed again after the lease
+            self.counters.failed_turns += 1
             log.exception("a turn failed; its %d requests will be repeated by their clients", len(incoming))
         finally:
+            now, took = self._store.now(), self.metrics.request_seconds
             # failed or not: a binding acknowledges in order, and would wait for this one
             for one in incoming:
                 one.settle()
+                took.observe((now - one.received_ms) / 1000)
 
     async def _turn(self, incoming: list[Incoming], commands: list[Deadline | NobodyOnline]) -> None:
         self.counters.turns += 1
@@ -226,10 +252,10 @@ class Service:
         except RequestRefused as refused:
             if refused.reply_to is None:
                 self.counters.unreadable += 1
-                self._told.warning("unreadable request from user %s: %s", incoming.user, refused)
-                return None
-            device, re = refused.reply_to
-            self._replies.refuse(incoming.user, device, re, Refused(refused.code, refused.text, refused.field))
+                about = {"user": incoming.user}
+                self._told.warning("unreadable request from user %s: %s", incoming.user, refused, extra=about)
+            fault = Refused(refused.code, refused.text, refused.field)
+            self._replies.refuse_unread(incoming.user, refused.reply_to, fault)
             return None
         self._quotas.count_work(incoming.user, request, incoming.received_ms)
         return request
@@ -237,8 +263,7 @@ class Service:
     def _turn_away(self, incoming: Incoming, too_fast: Refused) -> None:
         """Say that it is too much, as far as can be told to whom."""
         self.counters.too_fast += 1
-        if (reply_to := header_of(incoming.payload)) is not None:
-            self._replies.refuse(incoming.user, *reply_to, too_fast)
+        self._replies.refuse_unread(incoming.user, header_of(incoming.payload), too_fast)
 
     async def _decide(self, tasks: dict[str, list[Task]]) -> None:
         """Fold, commit, publish; what another process was faster with is folded again."""
@@ -265,7 +290,7 @@ class Service:
     async def _attempt(self, tasks: dict[str, list[Task]]) -> dict[str, list[Task]]:
         held = await self._store.load(tasks)
         # now, and not later: what is on its way becomes a mark that this load does not show
-        marks = {iid: max(one.mark, self._handed.get(iid, 0)) for iid, one in held.items()}
+        marks = {iid: max(one.mark, self._marking.version(iid)) for iid, one in held.items()}
         tasks = await admit(self._store, tasks, held)
         room = await self._rooms(tasks, held)
         plans = {iid: self._fold(held.get(iid), marks.get(iid, 0), todo, room) for iid, todo in tasks.items()}
@@ -295,7 +320,7 @@ class Service:
         for task in todo:
             made = self._step(plan.invitation, task, room)
             if made.invitation is not plan.invitation and isinstance(task.command, Deadline):
-                self.counters.deadlines += 1
+                self.metrics.deadline_came(plan.invitation and plan.invitation.due, task.received_ms)
             plan.invitation = made.invitation
             plan.replies.append((task, made.reply))
         return plan
@@ -338,27 +363,20 @@ class Service:
                 if task.request is not None and isinstance(task.command, Ask):
                     self._replies.reply(task.command.user, task.request, reply, plan.invitation)
         if news:
-            handed = self._outbox.publish(news, self._store.now(), members)
-            self._handed.update((one.invitation.iid, one.invitation.n) for one in news)
-            self._marking = asyncio.create_task(self._mark(news, handed, self._marking))
+            self._hand_over(news, members)
         for one in news:
             self._timers.look_at(one.invitation.due)
 
-    async def _mark(
-        self, news: list[News], handed: Awaitable[list[Invitation]], before: "asyncio.Task[None] | None"
-    ) -> None:
-        """Mark what was handed over, after the marks of the turns before: a mark moves only from where it stands."""
-        try:
-            for invitation in await handed:
-                self._fire(NobodyOnline(invitation.iid))
-            if before is not None:
-                await asyncio.wait((before,))
-            with contextlib.suppress(StoreUnavailable):
-                await self._store.mark([Mark(one.invitation.iid, one.since, one.invitation.n) for one in news])
-        finally:
-            for one in news:
-                if self._handed.get(one.invitation.iid) == one.invitation.n:
-                    del self._handed[one.invitation.iid]
+    def _hand_over(self, news: list[News], members: dict[str, list[str]] | None) -> asyncio.Task[None]:
+        """Publish, and mark once the broker has it."""
+        lost = self._outbox.publish(news, self._store.now(), self._was_alone, members)
+        return self._marking.expect([Mark(one.invitation.iid, one.since, one.invitation.n) for one in news], lost)
+
+    def _must_wait(self) -> bool:
+        return self._incoming.has_backlog or not self._binding.is_responsive
+
+    def _was_alone(self, invitation: Invitation) -> None:
+        self._fire(NobodyOnline(invitation.iid))
 
     async def _query(self, user: str, request: Query | OnBlocklist) -> None:
         answer: Answer | Refused
@@ -371,15 +389,15 @@ class Service:
             else:
                 answer = await self._queries.answer(user, request)
         except ProtocolError as bad:
-            self._replies.refuse(user, request.dev, request.id, Refused(bad.code, bad.text, bad.field))
-        except StoreUnavailable as failed:
-            log.error("%s", failed)  # noqa: TRY400 - the store has said what it is
+            self._replies.refuse(user, request, Refused(bad.code, bad.text, bad.field))
+        except (StoreUnavailable, BrokerUnavailable) as failed:
+            log.error("%s", failed)  # noqa: TRY400 - it has said what it is
             self._replies.unavailable(user, request)
         else:
             if isinstance(answer, Refused):
-                self._replies.refuse(user, request.dev, request.id, answer)
+                self._replies.refuse(user, request, answer)
             else:
-                self._replies.answer(user, request.dev, answer)
+                self._replies.answer(user, request, answer)
 
     def _apologise(self, tasks: dict[str, list[Task]], failed: StoreUnavailable) -> None:
         log.error("%s", failed)

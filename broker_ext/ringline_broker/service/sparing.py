@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from ringline_broker.service.buckets import Bucket
@@ -22,15 +23,15 @@ class SparingLog:
         self._bucket = Bucket(_LINES_A_SECOND, _LINES_AT_ONCE, time.monotonic())
         self._left_out = 0
 
-    def info(self, message: str, *args: object) -> None:
-        """Say what is usual."""
-        self._write(logging.INFO, message, args)
+    def info(self, message: str, *args: object, extra: Mapping[str, object] | None = None) -> None:
+        """Say what is usual; `extra` as in logging."""
+        self._write(logging.INFO, message, args, extra)
 
-    def warning(self, message: str, *args: object) -> None:
-        """Say what somebody should look at."""
-        self._write(logging.WARNING, message, args)
+    def warning(self, message: str, *args: object, extra: Mapping[str, object] | None = None) -> None:
+        """Say what somebody should look at; `extra` as in logging."""
+        self._write(logging.WARNING, message, args, extra)
 
-    def _write(self, level: int, message: str, args: tuple[object, ...]) -> None:
+    def _write(self, level: int, message: str, args: tuple[object, ...], extra: Mapping[str, object] | None) -> None:
         if not self._log.isEnabledFor(level):
             return
         if not self._bucket.take(time.monotonic()):
@@ -39,4 +40,4 @@ class SparingLog:
         if self._left_out:
             self._log.warning("%d lines like the next were left out", self._left_out)
             self._left_out = 0
-        self._log.log(level, message, *args)
+        self._log.log(level, message, *args, extra=extra)

@@ -12,6 +12,7 @@ log = logging.getLogger(__name__)
 
 _CLAIM_AT_ONCE = 256
 _PURGE_AT_ONCE = 1_000
+_LOOK_AGAIN_MS = 250
 _PURGE_EVERY_MS = 60_000
 
 
@@ -23,14 +24,19 @@ class Timers:
         clock: for waiting.
         settings: the lease, which is also the longest sleep, and the retention.
         fire: takes the command for an invitation that is due.
+        may_act: whether what is decided would be heard; where not, deadlines are left to other processes.
     """
 
-    def __init__(self, store: Store, clock: Clock, settings: Settings, fire: Callable[[Deadline], None]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, settings: Settings, fire: Callable[[Deadline], None],
+        may_act: Callable[[], bool],
+    ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
         self._lease_ms = settings.lease_s * 1000
         self._retention_ms = settings.retention_s * 1000
         self._fire = fire
+        self._may_act = may_act
         self._sooner = asyncio.Event()
         self._until = 0
         self._purge_at = 0
@@ -50,6 +56,9 @@ class Timers:
                 await self._sleep(self._lease_ms)
 
     async def _once(self) -> None:
+        if not self._may_act():
+            await self._sleep(min(_LOOK_AGAIN_MS, self._lease_ms))
+            return
         claimed = await self._store.claim_due(self._lease_ms, _CLAIM_AT_ONCE)
         for iid in claimed:
             self._fire(Deadline(iid))

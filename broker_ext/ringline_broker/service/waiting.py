@@ -31,6 +31,14 @@ class Waiting:
     def __bool__(self) -> bool:
         return bool(self._new or self._queues)
 
+    def __len__(self) -> int:
+        return len(self._new) + sum(map(len, self._queues.values()))
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether more waits than fits into one turn."""
+        return bool(self._queues) or self._cost > TURN_COST
+
     def add(self, incoming: Incoming) -> None:
         """Have a request wait."""
         self._new.append(incoming)

@@ -8,27 +8,24 @@ from ringline_broker.engine.model import Invitation
 from ringline_broker.service.clock import SteadyTime
 from ringline_broker.service.ports import Change, Clock, Held, Mark, Usage
 from ringline_broker.stores.memory_blocks import MemoryBlocks
-from ringline_broker.stores.memory_groups import MemoryGroups, take_out
+from ringline_broker.stores.memory_groups import MemoryGroups, claimed, take_out
 
 
 class MemoryStore(MemoryGroups, MemoryBlocks):
     """Keeps invitations, groups and blocklists in dictionaries."""
 
     def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self._time = SteadyTime(clock)
+        super().__init__(SteadyTime(clock))
         self._invitations: dict[str, Invitation] = {}
         self._marks: dict[str, int] = {}
+        self._left: dict[str, int] = {}
+        """When each was committed or claimed last."""
         self._due: dict[str, int] = {}
         self._iids_of: dict[str, set[str]] = defaultdict(set)
         self._open: dict[str, set[str]] = defaultdict(set)
         self._bytes: dict[str, int] = {}
         """Of each user: the bytes of all they are the inviter of."""
         self._open_in: dict[str, set[str]] = defaultdict(set)
-
-    def now(self) -> int:
-        """Store time, epoch milliseconds."""
-        return self._time.now()
 
     async def load(self, iids: Collection[str]) -> dict[str, Held]:
         """The invitations that exist, by id."""
@@ -56,6 +53,7 @@ class MemoryStore(MemoryGroups, MemoryBlocks):
                 self._iids_of[user].add(iid)
         self._invitations[iid] = invitation
         self._marks.setdefault(iid, 0)
+        self._left[iid] = self.now()
         if invitation.ended is None:
             self._open[invitation.inviter].add(iid)
             if invitation.gid:
@@ -73,15 +71,20 @@ class MemoryStore(MemoryGroups, MemoryBlocks):
         """Claim what is due."""
         self._check_open()
         now = self.now()
-        claimed = sorted((due, iid) for iid, due in self._due.items() if due <= now)[:limit]
-        for _, iid in claimed:
+        due = sorted((due, iid) for iid, due in self._due.items() if due <= now)[:limit]
+        for _, iid in due:
             self._due[iid] = now + lease_ms
-        return [iid for _, iid in claimed]
+        return [iid for _, iid in due]
 
     async def next_due(self) -> int | None:
         """When the next invitation is due."""
         self._check_open()
         return min(self._due.values(), default=None)
+
+    async def count_open(self) -> int:
+        """How many invitations are open."""
+        self._check_open()
+        return len(self._due)  # all that are open come due one day, and nothing else does
 
     async def mark(self, marks: Sequence[Mark]) -> None:
         """Move marks that stand where the caller thinks."""
@@ -90,11 +93,11 @@ class MemoryStore(MemoryGroups, MemoryBlocks):
             if self._marks.get(mark.iid) == mark.since:
                 self._marks[mark.iid] = mark.to
 
-    async def unmarked(self, limit: int) -> list[Held]:
-        """Invitations with events that may not have been handed over."""
+    async def claim_unmarked(self, lease_ms: int, limit: int) -> list[Held]:
+        """Claim invitations with events that may not have been handed over."""
         self._check_open()
-        late = (iid for iid, invitation in self._invitations.items() if self._marks[iid] < invitation.n)
-        return [self._held(iid) for iid, _ in zip(late, range(limit), strict=False)]
+        late = [iid for iid, invitation in self._invitations.items() if self._marks[iid] < invitation.n]
+        return [self._held(iid) for iid in claimed(self._left, late, self.now(), lease_ms, limit)]
 
     async def of_user(self, user: str, since_ms: int | None, after: str, limit: int) -> list[Invitation]:
         """Invitations of a user, by id in byte order."""
@@ -141,7 +144,7 @@ class MemoryStore(MemoryGroups, MemoryBlocks):
         return len(old)
 
     def _forget(self, invitation: Invitation) -> None:
-        del self._invitations[invitation.iid], self._marks[invitation.iid]
+        del self._invitations[invitation.iid], self._marks[invitation.iid], self._left[invitation.iid]
         self._add_bytes(invitation.inviter, -invitation.size)
         for user in invitation.parties:
             take_out(self._iids_of, user, invitation.iid)

@@ -1,9 +1,10 @@
 """The groups of the reference model, in dictionaries."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ringline_broker.engine.groups.model import Group, GroupView, Person, Standing
+from ringline_broker.service.clock import SteadyTime
 from ringline_broker.service.ports import GroupChange, HeldGroup, Mark
 from ringline_broker.stores.closable import Closable
 
@@ -11,15 +12,22 @@ from ringline_broker.stores.closable import Closable
 class MemoryGroups(Closable):
     """The part of MemoryStore that keeps groups."""
 
-    def __init__(self) -> None:
+    def __init__(self, time: SteadyTime) -> None:
         super().__init__()
+        self._time = time
         self._groups: dict[str, Group] = {}
         self._group_marks: dict[str, int] = {}
+        self._groups_left: dict[str, int] = {}
+        """When each was committed or claimed last."""
         self._people: dict[str, dict[str, Person]] = {}
         self._gids_of: dict[str, set[str]] = defaultdict(set)
         """Of each user: the groups they are a member of."""
         self._gids_made: dict[str, set[str]] = defaultdict(set)
         """Of each user: the groups they made."""
+
+    def now(self) -> int:
+        """Store time, epoch milliseconds."""
+        return self._time.now()
 
     async def load_groups(self, wanted: Mapping[str, Collection[str]]) -> dict[str, HeldGroup]:
         """The groups that exist, each with the rows of the users named."""
@@ -39,6 +47,7 @@ class MemoryGroups(Closable):
         self._groups[group.gid] = group
         self._gids_made[group.maker].add(group.gid)
         self._group_marks.setdefault(group.gid, 0)
+        self._groups_left[group.gid] = self.now()
         rows = self._people.setdefault(group.gid, {})
         people = change.people if group.dismissed is None else dict.fromkeys(rows)
         for user, person in people.items():
@@ -59,11 +68,11 @@ class MemoryGroups(Closable):
             if self._group_marks.get(mark.iid) == mark.since:
                 self._group_marks[mark.iid] = mark.to
 
-    async def unmarked_groups(self, limit: int) -> list[HeldGroup]:
-        """Groups with events whose consequences may not have happened."""
+    async def claim_unmarked_groups(self, lease_ms: int, limit: int) -> list[HeldGroup]:
+        """Claim groups with events whose consequences may not have happened."""
         self._check_open()
         late = [gid for gid, group in self._groups.items() if self._group_marks[gid] < group.n]
-        return [self._held_group(gid, ()) for gid in late[:limit]]
+        return [self._held_group(gid, ()) for gid in claimed(self._groups_left, late, self.now(), lease_ms, limit)]
 
     async def people(self, gid: str, standing: Standing, after: str, limit: int) -> list[Person]:
         """The rows of this standing, by user id in byte order."""
@@ -80,12 +89,19 @@ class MemoryGroups(Closable):
 
     def _forget_group(self, gid: str) -> None:
         take_out(self._gids_made, self._groups[gid].maker, gid)
-        del self._groups[gid], self._group_marks[gid], self._people[gid]
+        del self._groups[gid], self._group_marks[gid], self._groups_left[gid], self._people[gid]
 
     def _held_group(self, gid: str, users: Collection[str]) -> HeldGroup:
         rows = self._people[gid]
         return HeldGroup(GroupView(self._groups[gid], {user: rows[user] for user in users if user in rows}),
                          self._group_marks[gid])  # fmt: skip
+
+
+def claimed(left: dict[str, int], late: Iterable[str], now: int, lease_ms: int, limit: int) -> list[str]:
+    """Those of the late ones that were left for a lease, the longest first; they are claimed by this."""
+    found = sorted((left[one], one.encode()) for one in late if left[one] <= now - lease_ms)[:limit]
+    left.update((one.decode(), now) for _, one in found)
+    return [one.decode() for _, one in found]
 
 
 def take_out(sets: dict[str, set[str]], key: str, one: str) -> None:

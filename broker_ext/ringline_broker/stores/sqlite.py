@@ -20,6 +20,7 @@ from ringline_broker.stores.record import decode, encode, parties
 from ringline_broker.stores.sqlite_base import Kept
 from ringline_broker.stores.sqlite_blocks import SqliteBlocks
 from ringline_broker.stores.sqlite_groups import SqliteGroups
+from ringline_broker.stores.unmarked import Row, Unmarked
 from ringline_broker.stores.usage import UsageCounts, makes, replaces
 from ringline_broker.stores.writer import WriterThread
 
@@ -40,13 +41,15 @@ _OF_USER: Final = (
 )
 _OLD: Final = (
     "SELECT id, ended AS at, inviter AS user, size, iid, body FROM invitation WHERE ended < ? "
-    "UNION ALL SELECT id, dismissed, maker, NULL, NULL, NULL FROM grp WHERE dismissed < ? ORDER BY at LIMIT ?"
+    "UNION ALL SELECT id, dismissed, maker, NULL, gid, NULL FROM grp WHERE dismissed < ? ORDER BY at LIMIT ?"
 )
 _USAGE: Final = (
     "SELECT inviter, sum(ended IS NULL), sum(size), 0 FROM invitation GROUP BY inviter "
     "UNION ALL SELECT maker, 0, 0, count(*) FROM grp GROUP BY maker"
 )
 _BLOCKERS: Final = "SELECT DISTINCT user FROM blocklist"
+_LATE: Final = "SELECT iid, n, mark FROM invitation WHERE mark < n"
+_LATE_GROUPS: Final = "SELECT gid, n, mark FROM grp WHERE mark < n"
 _FOREVER: Final = 2**62
 _CACHE_KIB: Final = 65_536
 """Pages kept in memory, as far as there are so many; a busy server's index pages fit."""
@@ -113,6 +116,9 @@ class SqliteStore(SqliteGroups, SqliteBlocks):
         def note(result: _Written) -> None:
             self._recent.committed(changes, result.done)
             self._usage.committed(changes, result.done)
+            for (one, expected, _), done in zip(changes, result.done, strict=True):
+                if done:
+                    self._late.committed(one.iid, expected, one.n, now)
             for user, size in result.left:
                 self._usage.add(user, size=-size)
 
@@ -139,17 +145,24 @@ class SqliteStore(SqliteGroups, SqliteBlocks):
         (due,) = await self._thread.run(lambda db: db.execute(sql).fetchone())
         return int(due) if due is not None else None
 
+    async def count_open(self) -> int:
+        """How many invitations are open."""
+        self._check_open()
+        return self._usage.open
+
     async def mark(self, marks: Sequence[Mark]) -> None:
         """Remember marks; they are written with the next commit, since a mark may lag and costs no transaction so."""
         self._check_open()
         self._recent.marked(marks)
+        self._late.marked(marks)
         self._marks.add(marks)
 
-    async def unmarked(self, limit: int) -> list[Held]:
-        """Invitations with events that may not have been handed over."""
-        sql = "SELECT body, mark FROM invitation WHERE mark < n LIMIT ?"
-        rows = await self._thread.run(self._with_marks(lambda db: db.execute(sql, (limit,)).fetchall()))
-        return [self._held(row) for row in rows]
+    async def claim_unmarked(self, lease_ms: int, limit: int) -> list[Held]:
+        """Claim invitations with events that may not have been handed over."""
+        self._check_open()
+        claimed = self._late.claim(self.now(), lease_ms, limit)
+        held = await self.load(claimed) if claimed else {}
+        return [held[iid] for iid in claimed if iid in held]
 
     async def of_user(self, user: str, since_ms: int | None, after: str, limit: int) -> list[Invitation]:
         """Invitations of a user, by id in byte order."""
@@ -170,14 +183,14 @@ class SqliteStore(SqliteGroups, SqliteBlocks):
             old: list[tuple[int]] = []
             told: list[tuple[str, str]] = []
             groups: list[tuple[int]] = []
-            for row, _, user, size, iid, body in db.execute(_OLD, (before_ms, before_ms, limit)):
-                if iid is None:
+            for row, _, user, size, name, body in db.execute(_OLD, (before_ms, before_ms, limit)):
+                if body is None:
                     groups.append((row,))
-                    gone.groups.append(user)
+                    gone.groups.append((name, user))
                 else:
                     old.append((row,))
-                    gone.invitations.append((iid, user, size))
-                    told.extend((party, iid) for party in parties(body))
+                    gone.invitations.append((name, user, size))
+                    told.extend((party, name) for party in parties(body))
             db.executemany("DELETE FROM invitation WHERE id = ?", old)
             db.executemany("DELETE FROM party WHERE user = ? AND iid = ?", told)
             db.executemany("DELETE FROM grp WHERE id = ?", groups)  # its people went when it was dismissed
@@ -185,9 +198,11 @@ class SqliteStore(SqliteGroups, SqliteBlocks):
 
         def note(gone: _Purged) -> None:
             self._recent.forget([iid for iid, _, _ in gone.invitations])
+            self._late.forget(iid for iid, _, _ in gone.invitations)
+            self._late_groups.forget(gid for gid, _ in gone.groups)
             for _, inviter, size in gone.invitations:
                 self._usage.add(inviter, size=-size)
-            for maker in gone.groups:
+            for _, maker in gone.groups:
                 self._usage.add(maker, groups=-1)
 
         gone = await self._thread.run(forget, note)
@@ -215,10 +230,10 @@ class _Written(NamedTuple):
 
 
 class _Purged(NamedTuple):
-    """Of each invitation its id, inviter and size; of each group its maker."""
+    """Of each invitation its id, inviter and size; of each group its id and maker."""
 
     invitations: list[tuple[str, str, int]]
-    groups: list[str]
+    groups: list[tuple[str, str]]
 
 
 def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int, Kept]:
@@ -236,7 +251,8 @@ def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int, Kept]:
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         migrate.apply(db)
         (newest,) = db.execute("SELECT ms FROM clock").fetchone()
-        kept = Kept(UsageCounts(), {user for (user,) in db.execute(_BLOCKERS)})
+        late, late_groups = (Unmarked(Row(*row) for row in db.execute(sql)) for sql in (_LATE, _LATE_GROUPS))
+        kept = Kept(UsageCounts(), {user for (user,) in db.execute(_BLOCKERS)}, late, late_groups)
         for row in db.execute(_USAGE):
             kept.usage.add(*row)
     except BaseException as failed:

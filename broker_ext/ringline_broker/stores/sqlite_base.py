@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, TypeVar
 from ringline_broker.service.clock import SteadyTime
 from ringline_broker.stores.closable import Closable
 from ringline_broker.stores.marks import LateMarks
+from ringline_broker.stores.unmarked import Unmarked
 from ringline_broker.stores.usage import UsageCounts
 from ringline_broker.stores.writer import WriterThread
 
@@ -21,10 +22,14 @@ class Kept(NamedTuple):
     Attributes:
         usage: what each user takes.
         blockers: the users who have a blocklist.
+        late: the invitations whose mark is behind.
+        late_groups: the groups likewise.
     """
 
     usage: UsageCounts
     blockers: set[str]
+    late: Unmarked
+    late_groups: Unmarked
 
 
 class SqliteBase(Closable):
@@ -40,7 +45,7 @@ class SqliteBase(Closable):
         super().__init__()
         self._thread = thread
         self._time = time
-        self._usage, self._blockers = kept
+        self._usage, self._blockers, self._late, self._late_groups = kept
         self._marks = LateMarks(_MARK_INVITATION)
         self._group_marks = LateMarks(_MARK_GROUP)
 

@@ -24,7 +24,6 @@ _DROP: Final = "DELETE FROM person WHERE gid = ? AND user = ?"
 _DROP_ALL: Final = "DELETE FROM person WHERE gid = ?"
 _GROUP: Final = "SELECT body, mark FROM grp WHERE gid = ?"
 _PERSON: Final = "SELECT body FROM person WHERE gid = ? AND user = ?"
-_UNMARKED: Final = "SELECT body, mark FROM grp WHERE mark < n LIMIT ?"
 _PEOPLE: Final = "SELECT body FROM person WHERE gid = ? AND standing = ? AND user > ? ORDER BY user LIMIT ?"
 _GROUPS_OF: Final = (
     "SELECT p.gid, g.n FROM person p JOIN grp g ON g.gid = p.gid "
@@ -63,22 +62,27 @@ class SqliteGroups(SqliteBase):
             db.execute("UPDATE clock SET ms = ?", (now,))
             return [_write(db, row) for row in rows]
 
-        def count(written: list[bool]) -> None:
+        def note(written: list[bool]) -> None:
             for row, done in zip(rows, written, strict=True):
+                if done:
+                    self._late_groups.committed(row.group.gid, row.expected, row.group.n, now)
                 if done and not row.expected:
                     self._usage.add(row.group.maker, groups=1)
 
-        return await self._thread.run(self._with_marks(write), count)
+        return await self._thread.run(self._with_marks(write), note)
 
     async def mark_groups(self, marks: Sequence[Mark]) -> None:
         """Remember marks; they are written with the next commit."""
         self._check_open()
+        self._late_groups.marked(marks)
         self._group_marks.add(marks)
 
-    async def unmarked_groups(self, limit: int) -> list[HeldGroup]:
-        """Groups with events whose consequences may not have happened."""
-        read = self._with_marks(lambda db: db.execute(_UNMARKED, (limit,)).fetchall())
-        return [HeldGroup(GroupView(decode_group(body)), mark) for body, mark in await self._thread.run(read)]
+    async def claim_unmarked_groups(self, lease_ms: int, limit: int) -> list[HeldGroup]:
+        """Claim groups with events whose consequences may not have happened."""
+        self._check_open()
+        claimed = self._late_groups.claim(self.now(), lease_ms, limit)
+        held = await self.load_groups(dict.fromkeys(claimed, ())) if claimed else {}
+        return [held[gid] for gid in claimed if gid in held]
 
     async def people(self, gid: str, standing: Standing, after: str, limit: int) -> list[Person]:
         """The rows of this standing, by user id in byte order."""

@@ -8,9 +8,14 @@ _NOTHING = [0, 0, 0]
 
 
 class UsageCounts:
-    """The sum of all that each user takes; nothing at first."""
+    """The sum of all that each user takes; nothing at first.
+
+    Attributes:
+        open: open invitations of all users.
+    """
 
     def __init__(self) -> None:
+        self.open = 0
         self._sums: dict[str, list[int]] = {}  # in the order of Usage; changed in place, since every commit does
 
     def of(self, users: Collection[str]) -> dict[str, Usage]:
@@ -21,6 +26,7 @@ class UsageCounts:
         """Count what came or, below zero, went."""
         sums = self._sums.setdefault(user, [0, 0, 0])
         sums[0] += opened
+        self.open += opened
         sums[1] += size
         sums[2] += groups
         if sums == _NOTHING:

@@ -160,7 +160,7 @@ def test_a_disconnect_says_why_and_what_to_do() -> None:
 @pytest.mark.parametrize("server_keep_alive", [None, 4])
 def test_a_silent_broker_is_asked_and_then_left(server_keep_alive: int | None) -> None:
     clock, asked, answer = ManualClock(), asyncio.Event, asyncio.Event
-    half_ms = 500 * (server_keep_alive or 20)
+    half_ms = 500 * (server_keep_alive or LinkBounds().keep_alive_s)
 
     async def scenario() -> None:
         pinged, go = asked(), answer()

@@ -128,7 +128,7 @@ def test_what_is_published_before_the_start_goes_out_with_it_and_what_waits_at_t
             assert {await said(one) for one in early} == {Reach.SOMEBODY}
             late = [worker.binding.publish(EVENTS, bytes((n,)), None) for n in range(30, 200)]
         assert {one.result() for one in late} == {Reach.SOMEBODY}
-        assert await said(worker.binding.publish(EVENTS, b"after the end", None)) is Reach.UNKNOWN
+        assert await said(worker.binding.publish(EVENTS, b"after the end", None)) is Reach.LOST
         await worker.binding.stop()
         await bob.until(lambda: len(bob.came) == 200)
         assert [payload for _, payload in bob.came] == [bytes((n,)) for n in range(200)]
@@ -165,7 +165,7 @@ def test_stopping_waits_for_a_broker_that_acknowledges_nothing_two_seconds_and_n
             assert not stopping.done()
             clock.advance(1)
             await said(stopping)
-            assert told.result() is Reach.UNKNOWN
+            assert told.result() is Reach.LOST
             assert binding.counts()["abandoned"] == 1
 
     run(scenario())

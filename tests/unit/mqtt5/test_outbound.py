@@ -91,13 +91,25 @@ def test_what_is_over_the_bound_is_given_up_and_said_so(
         wire = Wire(max_messages, max_bytes)
         told = [wire.put(10 * b"x") for _ in range(9)]
         assert [one.done() for one in told] == 4 * [False] + 5 * [True]
-        assert {one.result() for one in told[4:]} == {Reach.UNKNOWN}
+        assert {one.result() for one in told[4:]} == {Reach.LOST}
         assert wire.counters.overflowed == 5
         assert len(caplog.records) == 3  # the first, the second, the fourth
         wire.attach()
         for packet_id, _, _ in list(wire.sent):
             wire.out.acknowledged(packet_id, 0)
         assert not wire.put(10 * b"x").done()  # there is room again
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("code", "reach"), [(0x97, Reach.LOST), (0x87, Reach.UNKNOWN), (0x90, Reach.UNKNOWN)])
+def test_what_a_broker_has_no_room_for_is_tried_again_and_what_it_forbids_is_not(code: int, reach: Reach) -> None:
+    async def scenario() -> None:
+        wire = Wire()
+        wire.attach()
+        told = wire.put(b"")
+        wire.out.acknowledged(wire.sent[0][0], code)
+        assert told.result() is reach
 
     run(scenario())
 
@@ -113,6 +125,28 @@ def test_time_left_is_rounded_up_and_what_has_none_is_not_sent() -> None:
         assert wire.counters.expired == 1
         assert not good.done()
         assert not always.done()
+
+    run(scenario())
+
+
+def test_it_is_told_how_long_a_broker_has_acknowledged_nothing() -> None:
+    async def scenario() -> None:
+        wire = Wire()
+        wire.clock.advance(5_000)
+        assert wire.out.silent_ms == 0, "nothing is to be acknowledged"
+        wire.attach()
+        wire.put(b"")
+        wire.clock.advance(700)
+        wire.put(b"")
+        wire.clock.advance(300)
+        assert wire.out.silent_ms == 1_000
+        wire.out.acknowledged(wire.sent[0][0], 0)
+        assert wire.out.silent_ms == 0
+        wire.clock.advance(1)
+        assert wire.out.silent_ms == 1
+        wire.out.acknowledged(wire.sent[1][0], 0)
+        wire.clock.advance(1)
+        assert wire.out.silent_ms == 0
 
     run(scenario())
 
@@ -152,9 +186,9 @@ def test_everybody_is_told_when_nothing_more_is_sent() -> None:
         told = [wire.put(b""), wire.put(b"")]
         assert not wire.out.empty.is_set()
         wire.out.give_up()
-        assert [one.result() for one in told] == [Reach.UNKNOWN, Reach.UNKNOWN]
+        assert [one.result() for one in told] == [Reach.LOST, Reach.LOST]
         assert wire.out.empty.is_set()
-        assert wire.put(b"").result() is Reach.UNKNOWN
+        assert wire.put(b"").result() is Reach.LOST
         assert (wire.out.waiting, wire.counters.abandoned) == (0, 3)
 
     run(scenario())

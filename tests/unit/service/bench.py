@@ -123,6 +123,10 @@ class FaultyStore(MemoryStore):
         self._check("claim_due")
         return await super().claim_due(lease_ms, limit)
 
+    async def claim_unmarked(self, lease_ms: int, limit: int) -> list[Held]:
+        self._check("claim_unmarked")
+        return await super().claim_unmarked(lease_ms, limit)
+
     async def of_user(self, user: str, since_ms: int | None, after: str, limit: int) -> list[Invitation]:
         self._check("of_user")
         return await super().of_user(user, since_ms, after, limit)
@@ -159,15 +163,20 @@ class Broker:
         messages: topic, payload and expiry, in order.
         reach: what it says of a user's events; SOMEBODY where nothing is set.
         breaks: it raises, once.
-        closed: from whom topics of groups were taken away, in order.
+        is_responsive: whether it takes what it is handed.
+        opened, closed: to whom topics of groups were given and from whom they were taken away, in order.
+        permits: what is awaited until they were given.
     """
 
     def __init__(self) -> None:
         self.has_group_topics = True
+        self.is_responsive = True
         self.messages: list[tuple[str, bytes, int | None]] = []
         self.reach: dict[str, Reach | Callable[[], Awaitable[Reach]]] = {}
         self.breaks = False
+        self.opened: list[tuple[str, tuple[str, ...]]] = []
         self.closed: list[tuple[str, tuple[str, ...] | None]] = []
+        self.permits: Callable[[str], Awaitable[None]] | None = None
 
     def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach | Awaitable[Reach]:
         """Remember."""
@@ -178,6 +187,11 @@ class Broker:
         self.messages.append((topic, payload, expiry_ms))
         said = self.reach.get(topic.split("/")[3], Reach.SOMEBODY)
         return said if isinstance(said, Reach) else said()
+
+    def open_group(self, gid: str, users: Collection[str]) -> Awaitable[None] | None:
+        """Remember."""
+        self.opened.append((gid, tuple(users)))
+        return self.permits(gid) if self.permits is not None else None
 
     def close_group(self, gid: str, users: Collection[str] | None) -> None:
         """Remember."""

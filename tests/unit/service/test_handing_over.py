@@ -76,7 +76,7 @@ def test_the_inviter_s_copy_waits_a_second_and_no_longer() -> None:
             assert 1.0 <= loop.time() - began <= 1.25
             assert _offline(bench) == ()
             await let_run()
-            assert await bench.mark_of(IID) == 1
+            assert await bench.mark_of(IID) == 0, "the broker may not have it"
 
     run(main)
 

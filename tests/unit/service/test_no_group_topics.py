@@ -3,7 +3,7 @@
 from typing import Any
 
 from ringline.protocol.codec import unpack
-from ringline.protocol.group_messages import CreateGroup, DismissGroup, JoinGroup, RemoveMembers
+from ringline.protocol.group_messages import AddMembers, CreateGroup, DismissGroup, JoinGroup, RemoveMembers
 from tests.unit.engine.play import accept, invite, new_id
 from tests.unit.service.bench import TOPICS, Bench, run
 
@@ -80,7 +80,10 @@ def test_a_thousand_members_hear_each_event_once() -> None:
     async def main() -> None:
         async with _bench() as bench:
             users = [f"u{number:04}" for number in range(1_500)]
-            await _group(bench, *users)
+            await _group(bench)
+            for at in range(0, len(users), 100):
+                some = tuple(users[at : at + 100])
+                await bench.ask("ann", AddMembers(id=new_id(), dev="d1", gid="g", to=some))
             before = len(bench.broker.messages)
             await bench.ask("ann", invite("u0001", gid="g"))
             topics = [topic for topic, _, _ in bench.broker.messages[before:]]

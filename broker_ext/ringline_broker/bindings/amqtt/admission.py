@@ -82,15 +82,22 @@ class Admission:
         self._known: dict[str, dict[str, None]] = {}
         self._paces = Buckets(limits.packet_rate, limits.packet_burst)
         self._paces_held: WeakValueDictionary[str, Bucket] = WeakValueDictionary()
-        self.turned_away = 0
+
+    @property
+    def devices(self) -> int:
+        """Connections that are logged in."""
+        return self._devices
+
+    @property
+    def strangers(self) -> int:
+        """Connections that are not logged in yet."""
+        return len(self._strangers)
 
     # Connections.
 
     def lets_in(self, address: str, now: float) -> bool:
         """Whether one more may connect from there; where there are too many, one that says nothing goes for it."""
-        room = self._connects.of(address, now).take(now) and self._has_room(address)
-        self.turned_away += not room
-        return room
+        return self._connects.of(address, now).take(now) and self._has_room(address)
 
     def _has_room(self, address: str) -> bool:
         there = self._strangers_at.get(address, {})

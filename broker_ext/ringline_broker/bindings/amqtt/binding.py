@@ -10,6 +10,7 @@ from amqtt.errors import BrokerError
 
 from ringline.protocol.topics import Topics
 from ringline_broker.bindings.amqtt.broker import HardenedBroker
+from ringline_broker.bindings.amqtt.counters import BrokerCounters
 from ringline_broker.bindings.amqtt.credentials import Authority, Credentials, Identity, Login
 from ringline_broker.bindings.amqtt.listening import CannotListen, Door, tls_context
 from ringline_broker.bindings.amqtt.users import PasswordCheck
@@ -133,11 +134,32 @@ class AmqttBinding:
         """The port each listener has, by its name."""
         return {} if self._broker is None else self._broker.ports()
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether devices can connect."""
+        return self._broker is not None
+
+    def counters(self) -> BrokerCounters:
+        """What became of connections since the start."""
+        return BrokerCounters() if self._broker is None else self._broker.counters
+
+    def standing(self) -> dict[str, int]:
+        """How many connections there are: `devices`, and those `logging_in`."""
+        return {} if self._broker is None else self._broker.standing()
+
     def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach:  # noqa: ARG002 - MQTT 5 has expiry
         """Hand a message to the devices that subscribe to the topic."""
         if self._broker is None:
             return Reach.NOBODY
         return Reach.SOMEBODY if self._broker.deliver(topic, payload) else Reach.NOBODY
+
+    @property
+    def is_responsive(self) -> bool:
+        """Always: the broker is here."""
+        return True
+
+    def open_group(self, gid: str, users: Collection[str]) -> None:
+        """Nothing: who subscribes to a group's topic is looked up then."""
 
     def close_group(self, gid: str, users: Collection[str] | None) -> None:
         """Take the group's topic away from the devices of these users, or from all."""
@@ -183,4 +205,4 @@ async def _nobody(_gid: str, _user: str) -> bool:
 
 
 def _drop(incoming: Incoming) -> None:
-    log.warning("request of user %s dropped: nobody takes requests", incoming.user)
+    log.warning("request of user %s dropped: nobody takes requests", incoming.user, extra={"user": incoming.user})

@@ -19,6 +19,7 @@ from amqtt.session import Session
 
 from ringline_broker.bindings.amqtt import mqtt311
 from ringline_broker.bindings.amqtt.admission import Admission
+from ringline_broker.bindings.amqtt.counters import BrokerCounters
 from ringline_broker.bindings.amqtt.device import LOGGED_CHARS, Device
 from ringline_broker.bindings.amqtt.link import Link
 from ringline_broker.bindings.amqtt.listening import Door, Listening, open_sockets
@@ -81,6 +82,7 @@ class HardenedBroker(Broker):
         self._bounds = bounds
         self._limits = limits
         self._admission = Admission(limits)
+        self.counters = BrokerCounters()
         self.log = SparingLog(log)
         self._visits: set[Visit] = set()
         self._devices: dict[Device, Visit] = {}
@@ -140,6 +142,10 @@ class HardenedBroker(Broker):
         instances: dict[str, Any] = {name: server.instance for name, server in self._servers.items()}
         return {name: int(next(iter(instance.sockets)).getsockname()[1]) for name, instance in instances.items()}
 
+    def standing(self) -> dict[str, int]:
+        """How many connections there are: `devices`, and those `logging_in`."""
+        return {"devices": self._admission.devices, "logging_in": self._admission.strangers}
+
     def deliver(self, topic: str, payload: bytes) -> int:
         """Send a message to whoever subscribes to just this topic; how many devices that was."""
         raw = topic.encode()
@@ -167,9 +173,11 @@ class HardenedBroker(Broker):
         """Serve a connection in a task of its own, or send it away at once."""
         visit = Visit(raw, peer, time.monotonic())
         if not self._admission.lets_in(visit.address, visit.began):
+            self.counters.turned_away += 1
             self.log.warning("connection from %s sent away: too many from there, or too many not logged in", peer)
             raw.close()
             return
+        self.counters.connections += 1
         self._admission.came(visit)
         self._visits.add(visit)
         visit.task = asyncio.create_task(self._receive(visit, listening))
@@ -209,6 +217,7 @@ class HardenedBroker(Broker):
         finally:
             try:
                 device.hang_up()
+                self.counters.cut_off += device.is_cut_off
                 await link.closed()  # bounded by the sweeper, which cuts off who is not gone in time
             finally:
                 del self._devices[device]
@@ -218,6 +227,7 @@ class HardenedBroker(Broker):
             connect = await device.read_connect()
             session = None if connect is None else await self._admit(visit, device, connect)
         except ConnectRefused as refused:
+            self.counters.refused += 1
             self.log.warning("connection from %s refused: %s", device.link.peer, str(refused))
             device.link.write(refused.connack)
             return

@@ -95,6 +95,11 @@ class Device(BrokerProtocolHandler):
         return self._closed_at is not None
 
     @property
+    def is_cut_off(self) -> bool:
+        """Whether its connection was ended at once, whatever was still to be sent."""
+        return self._is_cut_off
+
+    @property
     def has_spoken(self) -> bool:
         """Whether its CONNECT came."""
         return self._is_busy or bool(self.user)
@@ -280,7 +285,9 @@ class Device(BrokerProtocolHandler):
             self._fall_behind()
 
     def _fall_behind(self) -> None:
-        self._owner.log.warning("device of user %s at %s does not keep up: disconnected", self.user, self.link.peer)
+        self._owner.log.warning(
+            "device of user %s at %s does not keep up: disconnected", self.user, self.link.peer, extra=self._about
+        )
         self.cut_off()
 
     def send(self, topic: bytes, payload: bytes, qos: int) -> bool:
@@ -312,7 +319,13 @@ class Device(BrokerProtocolHandler):
         if self._complaints <= _COMPLAINTS:
             more = "; no more is said of this connection" if self._complaints == _COMPLAINTS else ""
             topic = topic[:LOGGED_CHARS]
-            self._owner.log.warning("user %s at %s %s %r%s", self.user, self.link.peer, what, topic, more)
+            self._owner.log.warning(
+                "user %s at %s %s %r%s", self.user, self.link.peer, what, topic, more, extra=self._about
+            )
+
+    @property
+    def _about(self) -> dict[str, object]:
+        return {"user": self.user}
 
     def cut_off(self) -> None:
         """End the connection at once."""

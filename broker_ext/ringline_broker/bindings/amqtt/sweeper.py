@@ -55,10 +55,12 @@ class Sweeper:
     def _look_at(self, device: Device) -> None:
         identity = None if device.session is None else device.session.attributes.get(IDENTITY)
         if device.is_late:
-            self._log.info("connection of %s from %s is over its time: cut off", device.user or "?", device.link.peer)
+            who, peer = device.user or "?", device.link.peer
+            self._log.info("connection of %s from %s is over its time: cut off", who, peer, extra=_about(device))
             device.cut_off()
         elif device.user and identity is not None and not self._gate.may_stay(identity):
-            self._log.info("connection of %s from %s may not stay: cut off", device.user, device.link.peer)
+            who, peer = device.user, device.link.peer
+            self._log.info("connection of %s from %s may not stay: cut off", who, peer, extra=_about(device))
             device.cut_off()
         else:
             device.go_on_in_time()
@@ -69,5 +71,11 @@ class Sweeper:
             if waiting <= self._limits.max_waiting_bytes:
                 break
             waiting -= device.link.waiting
-            self._log.warning("too much waits to be sent; %s from %s does not keep up", device.user, device.link.peer)
+            who, peer = device.user, device.link.peer
+            self._log.warning("too much waits to be sent; %s from %s does not keep up", who, peer, extra=_about(device))
             device.cut_off()
+
+
+def _about(device: Device) -> dict[str, object]:
+    """The user, for logs."""
+    return {"user": device.user} if device.user else {}

@@ -38,8 +38,9 @@ class LinkBounds:
         window: messages to the broker not acknowledged, where its own receive maximum is not lower.
         max_messages: messages to the broker, sent or not, that may wait for its acknowledgement.
         max_bytes: what their payloads may have together.
-        keep_alive_s: seconds after which the broker gives up a silent worker; a worker gives up a broker that is
-            silent for as long, though asked.
+        keep_alive_s: a worker gives up a broker that is silent for so many seconds, though asked; the broker gives up
+            a silent worker after half as long again. Until then it goes on giving that one its share of the requests,
+            and each is lost and repeated.
         answer_s: seconds that a login, a SUBSCRIBE or an UNSUBSCRIBE may take.
     """
 
@@ -48,7 +49,7 @@ class LinkBounds:
     window: int = 1_024
     max_messages: int = 16_384
     max_bytes: int = 33_554_432
-    keep_alive_s: int = 20
+    keep_alive_s: int = 5
     answer_s: float = 10.0
 
     def __post_init__(self) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final, Protocol
 
 from ringline.protocol.topics import Topics, id_fault
 from ringline_broker.bindings.mqtt5.address import BrokerAddress, LinkBounds
@@ -13,14 +13,51 @@ from ringline_broker.bindings.mqtt5.failures import BrokerFailure, BrokerUnfit
 from ringline_broker.bindings.mqtt5.keeper import Backoff, Keeper
 from ringline_broker.bindings.mqtt5.outbound import Outbound
 from ringline_broker.bindings.mqtt5.selftest import SelfTest, explain, self_test
-from ringline_broker.service.ports import Clock, Incoming, Reach
+from ringline_broker.metrics import Histogram
+from ringline_broker.service.ports import BrokerUnavailable, Clock, Incoming, Reach
 
 log = logging.getLogger(__name__)
 
 START_S: Final = 10.0
 """Seconds that a broker has to come up while the worker starts."""
 DRAIN_MS: Final = 2_000
-"""How long a stopping worker waits for the broker to acknowledge what it published, milliseconds."""
+"""How long a stopping worker waits for the broker to let it out of the share, and then to acknowledge what it
+published, milliseconds.
+"""
+SILENT_MS: Final = 1_000
+"""How long a broker may take to acknowledge a message before it is one that does not answer, milliseconds."""
+HANDED_OVER_S: Final = 5.0
+"""Seconds that the broker has to take what was published before a group's topic is taken away from all."""
+
+
+class Permissions(Protocol):
+    """How a broker is told, at run time, who may hear what.
+
+    Attributes:
+        has_group_topics: whether it is told who may hear a group's topic.
+    """
+
+    has_group_topics: bool
+
+    async def start(self, within_s: float) -> None:
+        """Connect, and see that the broker permits nothing else than it should.
+
+        Raises:
+            BrokerFailure, BrokerUnavailable: it cannot be told.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Disconnect. A second call does nothing."""
+        ...
+
+    async def open_group(self, gid: str, users: Collection[str]) -> None:
+        """As `Binding.open_group`."""
+        ...
+
+    async def close_group(self, gid: str, users: Collection[str] | None) -> None:
+        """As `Binding.close_group`."""
+        ...
 
 
 class WorkerBinding:
@@ -35,17 +72,20 @@ class WorkerBinding:
             subscribe to it takes requests away from the workers.
         clock: where time comes from.
         bounds: what the connection takes and gives.
+        permissions: how the broker is told who may hear what, where that is the workers' business.
+
+    Attributes:
+        has_group_topics: whether a group's topic can be taken away from a member. Where not, group events go to users'
+            topics.
 
     Raises:
         ValueError: the share's name is none a broker takes.
     """
 
-    has_group_topics = False
-    """Whether a group's topic can be taken away from a member: here not, so group events go to users' topics."""
-
     def __init__(
-        self, address: BrokerAddress, topics: Topics, share: str, clock: Clock, bounds: LinkBounds | None = None
-    ) -> None:
+        self, address: BrokerAddress, topics: Topics, share: str, clock: Clock, bounds: LinkBounds | None = None,
+        permissions: Permissions | None = None,
+    ) -> None:  # fmt: skip
         if (fault := id_fault(share)) is not None:
             raise ValueError(f"the share's name {fault}")
         self._address = address
@@ -58,6 +98,10 @@ class WorkerBinding:
         self._keeper: Keeper | None = None
         self._connection: Connection | None = None
         self._is_paused = False
+        self._is_leaving = False
+        self._permissions = permissions
+        self._handed_over: asyncio.Future[Reach] | None = None
+        self.has_group_topics = permissions is not None and permissions.has_group_topics
         self.report: SelfTest | None = None
         """What the self-test at the start found."""
         self.on_request: Callable[[Incoming], None] = _drop
@@ -72,7 +116,10 @@ class WorkerBinding:
         Raises:
             BrokerUnreachable, TlsFailed, LoginRefused, SubscribeRefused: there is no connection.
             BrokerUnfit: the broker does not do what a worker needs; the message lists what.
+            BrokerUnavailable: the broker does not do what it is told of permissions.
         """
+        if self._permissions is not None:
+            await self._permissions.start(within_s)
         self.report = await self._test(within_s)
         if not self.report.is_fit:
             raise BrokerUnfit(explain(self.report, self._address))
@@ -95,6 +142,8 @@ class WorkerBinding:
             if self._connection is not None:
                 await self._clock.wait(self._outbound.empty, DRAIN_MS)
             await keeper.stop()
+        if self._permissions is not None:
+            await self._permissions.stop()
         self._outbound.give_up()
 
     def pause(self) -> None:
@@ -114,34 +163,88 @@ class WorkerBinding:
             log.warning("joining the share again")
             self._want()
 
+    async def leave(self) -> None:
+        """Leave the share for good, and wait, at most 2 s, until the broker sends nothing more from it: what it sent
+        until then is still this worker's to answer.
+        """
+        self._is_leaving = True
+        if self._keeper is not None:
+            self._want()
+            await self._clock.wait(self._keeper.steady, DRAIN_MS)
+
     def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> asyncio.Future[Reach]:
         """Hand a message to the broker, or have it wait for a connection."""
-        return self._outbound.put(topic, payload, expiry_ms)
+        told = self._handed_over = self._outbound.put(topic, payload, expiry_ms)
+        return told
 
-    def close_group(self, gid: str, users: Collection[str] | None) -> None:
-        """Nothing: nobody was given a group's topic."""
+    def open_group(self, gid: str, users: Collection[str]) -> Awaitable[None] | None:
+        """Let these users hear the group's topic, where it has one."""
+        if self._permissions is None or not self.has_group_topics:
+            return None
+        return self._permissions.open_group(gid, users)
+
+    def close_group(self, gid: str, users: Collection[str] | None) -> Awaitable[None] | None:
+        """Take the group's topic away, where it has one; from all, once the broker has what was published before."""
+        if self._permissions is None or not self.has_group_topics:
+            return None
+        if users is None:
+            return self._close_to_all(gid, self._permissions, self._handed_over)
+        return self._permissions.close_group(gid, users)
 
     @property
     def is_sharing(self) -> bool:
         """Whether requests come to this worker now."""
         return self._keeper is not None and self._share in self._keeper.has
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection to the broker."""
+        return self._connection is not None
+
+    @property
+    def is_responsive(self) -> bool:
+        """Whether there is a connection, and the broker acknowledged within a second what it was sent."""
+        return self.is_connected and self._outbound.silent_ms < SILENT_MS
+
+    @property
+    def counters(self) -> LinkCounters:
+        """What happened since the start."""
+        return self._counters
+
+    @property
+    def publish_seconds(self) -> Histogram:
+        """From when a message was published to when the broker had it, of every eighth."""
+        return self._outbound.seconds
+
     def counts(self) -> dict[str, int]:
-        """What happened since the start, see LinkCounters, and how things stand.
+        """What happened since the start, see LinkCounters, and how things stand, see `standing`."""
+        return self._counters.as_dict() | self.standing()
+
+    def standing(self) -> dict[str, int]:
+        """How things stand.
 
         - waiting: messages not sent yet
         - in_flight: messages sent and not acknowledged
         - unsettled: requests taken and not settled
-        - connected, sharing: 1 or 0
+        - connected, sharing, paused: 1 or 0
         """
         connection = self._connection
-        return self._counters.as_dict() | {
+        return {
             "waiting": self._outbound.waiting,
             "in_flight": self._outbound.in_flight,
             "unsettled": 0 if connection is None else connection.unsettled,
             "connected": int(connection is not None),
             "sharing": int(self.is_sharing),
+            "paused": int(self._is_paused),
         }
+
+    async def _close_to_all(self, gid: str, permissions: Permissions, last: asyncio.Future[Reach] | None) -> None:
+        """A broker that has taken the last message has taken those before it."""
+        if last is not None and not last.done():
+            await asyncio.wait((last,), timeout=HANDED_OVER_S)
+            if not last.done():
+                raise BrokerUnavailable(f"the broker did not take what was published within {HANDED_OVER_S:g} s")
+        await permissions.close_group(gid, None)
 
     async def _test(self, within_s: float) -> SelfTest:
         """The self-test, of a broker that may still be starting."""
@@ -167,7 +270,7 @@ class WorkerBinding:
 
     def _want(self) -> None:
         if self._keeper is not None:
-            self._keeper.want(() if self._is_paused else (self._share,))
+            self._keeper.want(() if self._is_paused or self._is_leaving else (self._share,))
 
     def _came_up(self, connection: Connection) -> None:
         self._connection = connection
@@ -190,5 +293,5 @@ class WorkerBinding:
 
 
 def _drop(incoming: Incoming) -> None:
-    log.warning("request of user %s dropped: nobody takes requests", incoming.user)
+    log.warning("request of user %s dropped: nobody takes requests", incoming.user, extra={"user": incoming.user})
     incoming.settle()

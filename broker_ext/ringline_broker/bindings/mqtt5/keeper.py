@@ -64,6 +64,8 @@ class Keeper:
         self._backoff = backoff or Backoff()
         self._wanted: frozenset[str] = frozenset()
         self._has: frozenset[str] = frozenset()
+        self.steady = asyncio.Event()
+        """Set while what is subscribed is what is wanted."""
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
@@ -73,6 +75,7 @@ class Keeper:
     def want(self, filters: Sequence[str]) -> None:
         """Subscribe these and nothing else, now and on every later connection. Done soon."""
         self._wanted = frozenset(filters)
+        self._look()
         self._changed.set()
 
     @property
@@ -141,6 +144,7 @@ class Keeper:
                 raise BrokerUnreachable(connection.reason)
         finally:
             self._has = frozenset()
+            self._look()
             connection.close()
             if is_up:
                 self._on_down(connection.reason)
@@ -155,6 +159,13 @@ class Keeper:
             if more := sorted(wanted - self._has):
                 await connection.subscribe(more)
             self._has = wanted
+        self._look()
+
+    def _look(self) -> None:
+        if self._has == self._wanted:
+            self.steady.set()
+        else:
+            self.steady.clear()
 
     def _came_up(self, connection: Connection) -> None:
         self._failure = None

@@ -8,10 +8,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from itertools import cycle
 from typing import Final
 
 from ringline_broker.bindings.mqtt5.counters import LinkCounters
 from ringline_broker.bindings.mqtt5.failures import describe
+from ringline_broker.metrics import Histogram
 from ringline_broker.service.ports import Reach
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,8 @@ LAST_PACKET_ID: Final = 0xFF00
 _SUCCESS: Final = 0x00
 _NOBODY: Final = 0x10
 _TOO_LARGE: Final = 0x95
+_QUOTA: Final = 0x97
+_TIMED_OF: Final = 8
 
 
 class Message:
@@ -30,16 +34,20 @@ class Message:
         topic: where to.
         payload: what.
         until_ms: the clock's time when it stops to be of use, or None.
+        since_ms: the clock's time when it was put, or None where it is not timed.
         told: resolved once it is known whom it reached.
     """
 
-    __slots__ = ("payload", "told", "topic", "until_ms")
+    __slots__ = ("payload", "since_ms", "told", "topic", "until_ms")
 
-    def __init__(self, topic: str, payload: bytes, until_ms: int | None, told: asyncio.Future[Reach]) -> None:
+    def __init__(
+        self, topic: str, payload: bytes, until_ms: int | None, told: asyncio.Future[Reach], since_ms: int | None
+    ) -> None:
         self.topic = topic
         self.payload = payload
         self.until_ms = until_ms
         self.told = told
+        self.since_ms = since_ms
 
     def tell(self, reach: Reach) -> None:
         """Tell the publisher, if that still waits."""
@@ -64,10 +72,14 @@ class Outbound:
         self._max_bytes = max_bytes
         self._now_ms = now_ms
         self.counters = counters or LinkCounters()
+        self.seconds = Histogram()
+        """From when a message was put to when the broker had it, of every eighth: all of them would cost too much."""
+        self._is_timed = cycle((True, *(False,) * (_TIMED_OF - 1)))
         self._waiting: deque[Message] = deque()
         self._sent: dict[int, Message] = {}
         self._bytes = 0
         self._window = 0
+        self._moved_ms = 0
         self._last_id = 0
         self._is_over = False
         self._pump: Callable[[], None] = _nothing
@@ -89,6 +101,11 @@ class Outbound:
         return len(self._sent)
 
     @property
+    def silent_ms(self) -> int:
+        """How long nothing of what was sent has been acknowledged, milliseconds; 0 while nothing is to be."""
+        return self._now_ms() - self._moved_ms if self._sent else 0
+
+    @property
     def is_behind(self) -> bool:
         """Whether so much waits that whoever makes messages should make fewer."""
         return 4 * len(self._waiting) > self._max_messages or 4 * self._bytes > self._max_bytes
@@ -97,22 +114,24 @@ class Outbound:
         """Send, now or when its turn comes; never waits.
 
         Returns:
-            Resolved with SOMEBODY or NOBODY once the broker has said which; with UNKNOWN where it refused the message
-            or it was given up: too many were waiting, its time was over, the worker stopped.
+            Resolved with SOMEBODY or NOBODY once the broker has said which; with UNKNOWN where it refused the message,
+            or its time was over; with LOST where it was given up and may be tried again later: too many were waiting,
+            the worker stopped, the broker has no room.
         """
         told: asyncio.Future[Reach] = asyncio.get_running_loop().create_future()
         if self._is_over:
             self.counters.abandoned += 1
-            told.set_result(Reach.UNKNOWN)
+            told.set_result(Reach.LOST)
             return told
         if len(self._waiting) + len(self._sent) >= self._max_messages or self._bytes + len(payload) > self._max_bytes:
             self.counters.overflowed += 1
             _warn_seldom(self.counters.overflowed, "given up: the broker takes them too slowly")
-            told.set_result(Reach.UNKNOWN)
+            told.set_result(Reach.LOST)
             return told
         until_ms = None if expiry_ms is None else self._now_ms() + expiry_ms
+        since_ms = self._now_ms() if next(self._is_timed) else None
         self._bytes += len(payload)
-        self._waiting.append(Message(topic, payload, until_ms, told))
+        self._waiting.append(Message(topic, payload, until_ms, told, since_ms))
         self.empty.clear()
         self._pump()
         return told
@@ -143,6 +162,8 @@ class Outbound:
                 self.counters.expired += 1
                 self._let_go(message, Reach.UNKNOWN)
                 continue
+            if not self._sent:
+                self._moved_ms = self._now_ms()
             packet_id = self._free_id()
             self._sent[packet_id] = message
             return packet_id, message, None if left_ms is None else -(-left_ms // 1000)
@@ -153,12 +174,12 @@ class Outbound:
         message = self._sent.pop(packet_id, None)
         if message is None:
             return
-        if code == _SUCCESS:
+        self._moved_ms = self._now_ms()
+        if code in (_SUCCESS, _NOBODY):
             self.counters.published += 1
-            self._let_go(message, Reach.SOMEBODY)
-        elif code == _NOBODY:
-            self.counters.published += 1
-            self._let_go(message, Reach.NOBODY)
+            if message.since_ms is not None:
+                self.seconds.observe((self._now_ms() - message.since_ms) / 1000)
+            self._let_go(message, Reach.SOMEBODY if code == _SUCCESS else Reach.NOBODY)
         else:
             self._refused(message, code, reason)
         self._pump()
@@ -172,7 +193,7 @@ class Outbound:
         self._is_over = True
         self.counters.abandoned += len(self._sent) + len(self._waiting)
         for message in (*self._sent.values(), *self._waiting):
-            message.tell(Reach.UNKNOWN)
+            message.tell(Reach.LOST)
         self._sent.clear()
         self._waiting.clear()
         self._bytes = 0
@@ -183,7 +204,7 @@ class Outbound:
         self.counters.refused += 1
         count = self._refusals[code] = self._refusals.get(code, 0) + 1
         _warn_seldom(count, f"refused, the last on {message.topic!r}; {describe(code, reason)}")
-        self._let_go(message, Reach.UNKNOWN)
+        self._let_go(message, Reach.LOST if code == _QUOTA else Reach.UNKNOWN)
 
     def _let_go(self, message: Message, reach: Reach) -> None:
         self._bytes -= len(message.payload)

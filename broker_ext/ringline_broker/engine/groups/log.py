@@ -97,18 +97,26 @@ class Departure(NamedTuple):
     ts: int
 
 
-def departures(group: Group, since_n: int) -> list[Departure]:
-    """Who stopped being a member after a version."""
-    gone: list[Departure] = []
+class Arrival(NamedTuple):
+    """Users who became members."""
+
+    users: tuple[str, ...]
+
+
+def comings_and_goings(group: Group, since_n: int) -> list[Arrival | Departure]:
+    """Who became a member and who stopped being one after a version, in order."""
+    found: list[Arrival | Departure] = []
     for event in group.events:
         if event.n > since_n:
             match event.ev:
+                case "group_created" | "member_enter" | "member_invited":
+                    found.append(Arrival(event.to))
                 case "member_leave":
-                    gone.append(Departure(event.to, "left", event.ts))
+                    found.append(Departure(event.to, "left", event.ts))
                 case "member_kicked":
-                    gone.append(Departure(event.to, "removed", event.ts))
+                    found.append(Departure(event.to, "removed", event.ts))
                 case "group_dismissed":
-                    gone.append(Departure(None, "dismissed", event.ts))
+                    found.append(Departure(None, "dismissed", event.ts))
                 case _:
                     pass
-    return gone
+    return found

@@ -7,7 +7,7 @@ keys of a shard lie in one slot, and a script touches one shard only.
     layout          string  number of this layout and of the shards, so that nobody reads it otherwise
     seen            string  written before a WAIT
     due             zset    iid by when it is due
-    unmarked:i, :g  zset    id by ticket, of invitations and of groups whose mark is behind their version
+    unmarked:i, :g  zset    id by when it was committed or claimed, of invitations and groups whose mark is behind
     over            zset    kind, ticket and id by when it ended, of invitations and groups
     i:IID  g:GID    string  a record, see scripts/record.lua
     c:USER          hash    what the user takes of this shard: o open, b bytes, g groups

@@ -1,7 +1,7 @@
 """What every part of the redis store needs: its servers, its keys, its time, and whether it is open."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -107,16 +107,36 @@ class RedisBase(Closable):
                 keys = [unmarked, *(self._keys.of(f"{kind}:", mark.iid) for mark in part)]
                 await self._servers.later(shard, [call("mark", keys, [value for mark in part for value in mark])])
 
-    async def _late(self, kind: str, limit: int) -> list[str]:
-        """The ids whose mark is behind, those first that were first written."""
-        asked = {
-            shard: [("ZRANGE", f"{self._keys.base(shard)}unmarked:{kind}", 0, limit - 1, "WITHSCORES")]
+    async def _claim(self, index: str, until: int, to: int, limit: int) -> list[str]:
+        """The first ids of an index by time, of all shards, up to a time; each is pushed out to another."""
+        if self._keys.indexed:
+            return [one.decode() for one in await self._one(0, self._claim_command(0, index, until, to, limit))]
+        claimed: list[str] = []
+        while len(claimed) < limit and (first := await self._earliest(index, str(until), limit - len(claimed))):
+            shares = Counter(shard for _, _, shard in first)
+            asked = {shard: [self._claim_command(shard, index, until, to, n)] for shard, n in shares.items()}
+            place = {one: at for at, (_, one, _) in enumerate(first)}
+            got = [one for (ids,) in (await self._each(asked)).values() for one in ids]  # fewer: others were faster
+            claimed += [one.decode() for one in sorted(got, key=lambda one: place.get(one, len(place)))]
+            if to <= until:  # a lease of nothing: they would be first again
+                break
+        return claimed
+
+    def _claim_command(self, shard: int, index: str, until: int, to: int, limit: int) -> Command:
+        return call("claim", [f"{self._keys.base(shard)}{index}"], [until, to, limit])
+
+    async def _earliest(self, index: str, until: str, limit: int) -> list[tuple[int, bytes, int]]:
+        """The first of all shards: score, member and shard."""
+        asked: dict[int, list[Command]] = {
+            shard: [
+                ("ZRANGEBYSCORE", f"{self._keys.base(shard)}{index}", "-inf", until, "WITHSCORES", "LIMIT", 0, limit)
+            ]
             for shard in self._keys.shards
         }
-        found: list[tuple[int, str]] = []
-        for (rows,) in (await self._each(asked)).values() if limit > 0 else ():
-            found += [(int(ticket), name.decode()) for name, ticket in zip(rows[::2], rows[1::2], strict=True)]
-        return [name for _, name in sorted(found)[:limit]]
+        found: list[tuple[int, bytes, int]] = []
+        for shard, (rows,) in (await self._each(asked)).items():
+            found += [(int(score), name, shard) for name, score in zip(rows[::2], rows[1::2], strict=True)]
+        return sorted(found)[:limit]
 
     async def _page(self, kind: str, name: str, after: str, limit: int) -> list[str]:
         """A page of an index, in byte order."""

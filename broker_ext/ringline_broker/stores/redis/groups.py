@@ -58,10 +58,11 @@ class RedisGroups(RedisBase):
         """Move marks, with the next pipeline."""
         await self._move_marks("g", marks)
 
-    async def unmarked_groups(self, limit: int) -> list[HeldGroup]:
-        """Groups with events whose consequences may not have happened."""
+    async def claim_unmarked_groups(self, lease_ms: int, limit: int) -> list[HeldGroup]:
+        """Claim groups with events whose consequences may not have happened."""
         self._check_open()
-        gids = await self._late("g", limit)
+        now = self.now()
+        gids = await self._claim("unmarked:g", now - lease_ms, now, limit)
         texts = await self._read("g:", gids)
         held = [_held(texts[gid], ()) for gid in gids if gid in texts]
         return [one for one in held if one.view.group is not None and one.mark < one.view.group.n]
@@ -128,7 +129,7 @@ class RedisGroups(RedisBase):
         for change in changes:
             self._add(base, change, now, keys, args)
         newest = max(now * 1_000, self._tickets.last)
-        return call("commit_groups", keys, [newest, base, "1" if self._keys.indexed else "", *args])
+        return call("commit_groups", keys, [newest, now, base, "1" if self._keys.indexed else "", *args])
 
     def _add(self, base: str, change: GroupChange, now: int, keys: list[str], args: list[str | bytes | int]) -> None:
         """Say one change to the script, as it wants it."""

@@ -64,12 +64,7 @@ class RedisStore(RedisGroups, RedisBlocks, RedisListing):
         """Claim what is due."""
         self._check_open()
         now = self.now()
-        if self._keys.indexed:
-            return [iid.decode() for iid in await self._one(0, self._claim_command(0, now, lease_ms, limit))]
-        claimed: list[str] = []
-        while len(claimed) < limit and (due := await self._earliest("due", str(now), limit - len(claimed))):
-            claimed += await self._claim_of(due, now, lease_ms)  # fewer, where somebody else was faster
-        return claimed
+        return await self._claim("due", now, now + lease_ms, limit)
 
     async def next_due(self) -> int | None:
         """When the next invitation is due."""
@@ -81,13 +76,21 @@ class RedisStore(RedisGroups, RedisBlocks, RedisListing):
         """Move marks, with the next pipeline."""
         await self._move_marks("i", marks)
 
-    async def unmarked(self, limit: int) -> list[Held]:
-        """Invitations with events that may not have been handed over."""
+    async def claim_unmarked(self, lease_ms: int, limit: int) -> list[Held]:
+        """Claim invitations with events that may not have been handed over."""
         self._check_open()
-        iids = await self._late("i", limit)
+        now = self.now()
+        iids = await self._claim("unmarked:i", now - lease_ms, now, limit)
         texts = await self._read("i:", iids)
         records = [read(texts[iid]) for iid in iids if iid in texts]
         return [_held(record) for record in records if record.mark < record.n]
+
+    async def count_open(self) -> int:
+        """How many invitations are open."""
+        self._check_open()
+        # all that are open come due one day, and nothing else does
+        counts = await self._each({shard: [("ZCARD", f"{self._keys.base(shard)}due")] for shard in self._keys.shards})
+        return sum(int(count) for (count,) in counts.values())
 
     async def usage(self, users: Collection[str]) -> Mapping[str, Usage]:
         """What each user takes: each shard counts, exactly, what it has of theirs."""
@@ -114,17 +117,6 @@ class RedisStore(RedisGroups, RedisBlocks, RedisListing):
         await asyncio.gather(*self._under_way, return_exceptions=True)
         await self._servers.close()
 
-    async def _claim_of(self, due: list[tuple[int, bytes, int]], now: int, lease_ms: int) -> list[str]:
-        """Claim the first of each shard, as many as these are, and tell them in the order of these."""
-        shares = Counter(shard for _, _, shard in due)
-        asked = {shard: [self._claim_command(shard, now, lease_ms, share)] for shard, share in shares.items()}
-        place = {iid: at for at, (_, iid, _) in enumerate(due)}
-        claimed = [iid for (iids,) in (await self._each(asked)).values() for iid in iids]
-        return [iid.decode() for iid in sorted(claimed, key=lambda iid: place.get(iid, len(place)))]
-
-    def _claim_command(self, shard: int, now: int, lease_ms: int, limit: int) -> Command:
-        return call("claim", [f"{self._keys.base(shard)}due"], [now, now + lease_ms, limit])
-
     def _commit_command(self, shard: int, changes: Sequence[Change]) -> Command:
         base, now, indexed = self._keys.base(shard), self.now(), self._keys.indexed
         keys = [f"{base}clock", f"{base}due", f"{base}unmarked:i", f"{base}over"]
@@ -138,7 +130,7 @@ class RedisStore(RedisGroups, RedisBlocks, RedisListing):
             keys += [f"{base}i:{one.iid}", f"{base}c:{one.inviter}", *of_group, *parties]
             args += [one.iid, expected, one.n, due, ticket, len(of_group), len(parties)]
             args += [invitation_meta(one), encode(one)]
-        return call("commit", keys, [max(now * 1_000, self._tickets.last), base, *args])
+        return call("commit", keys, [max(now * 1_000, self._tickets.last), now, base, *args])
 
     async def _commit_with_hints(
         self, changes: Sequence[Change], asked: Mapping[int, Sequence[Command]]
@@ -154,19 +146,6 @@ class RedisStore(RedisGroups, RedisBlocks, RedisListing):
                     hints["o:", one.gid].append(one.iid)
         await self._hint(hints)
         return await self._each(asked)
-
-    async def _earliest(self, index: str, until: str, limit: int) -> list[tuple[int, bytes, int]]:
-        """The first of all shards: score, member and shard."""
-        asked: dict[int, list[Command]] = {
-            shard: [
-                ("ZRANGEBYSCORE", f"{self._keys.base(shard)}{index}", "-inf", until, "WITHSCORES", "LIMIT", 0, limit)
-            ]
-            for shard in self._keys.shards
-        }
-        found: list[tuple[int, bytes, int]] = []
-        for shard, (rows,) in (await self._each(asked)).items():
-            found += [(int(score), name, shard) for name, score in zip(rows[::2], rows[1::2], strict=True)]
-        return sorted(found)[:limit]
 
     async def _purge(self, before_ms: int, limit: int) -> int:
         shares: Mapping[int, int] = {0: limit}

@@ -25,8 +25,9 @@ from ringline.protocol.group_messages import (
 )
 from ringline.protocol.limits import MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES
 from ringline_broker.engine.groups.log import (
+    Arrival,
     Departure,
-    departures,
+    comings_and_goings,
     events_since,
     member_for,
     message_for,
@@ -237,7 +238,19 @@ def test_members_and_applicants_are_listed_as_what_they_are() -> None:
     assert (people["dee"].text, people["dee"].joined) == ("hi", made.now)
 
 
-# Departures.
+# Comings and goings.
+
+
+def test_who_came_in_which_order_with_who_left() -> None:
+    made = room("meeting", "bob")
+    since = made.it.n
+    made.ask("dee", JoinGroup)
+    made.ask("bob", QuitGroup)
+    made.ask("ann", AddMembers, to=("bob", "eve"))
+    assert comings_and_goings(made.it, 0)[:2] == [Arrival(("ann",)), Arrival(("bob",))]
+    assert comings_and_goings(made.it, since) == [
+        Arrival(("dee",)), Departure(("bob",), "left", made.now), Arrival(("bob", "eve")),
+    ]  # fmt: skip
 
 
 def test_who_left_and_why() -> None:
@@ -249,10 +262,10 @@ def test_who_left_and_why() -> None:
     made.ask("ann", MuteAll, on=True)
     made.ask("ann", RemoveMembers, to=("cid", "dee"))
     made.ask("ann", DismissGroup)
-    assert departures(made.it, since) == [
+    assert comings_and_goings(made.it, since) == [
         Departure(("bob",), "left", made.now - 5),
         Departure(("cid", "dee"), "removed", made.now),
         Departure(None, "dismissed", made.now),
     ]
-    assert departures(made.it, left) == departures(made.it, since)[1:]
-    assert departures(made.it, made.it.n) == []
+    assert comings_and_goings(made.it, left) == comings_and_goings(made.it, since)[1:]
+    assert comings_and_goings(made.it, made.it.n) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ringline.protocol import group_messages as gm
 from ringline.protocol.shapes import GroupEvent
 from ringline_broker.engine.groups.draft import GroupLimits
-from ringline_broker.engine.groups.log import departures, events_since, message_for, news
+from ringline_broker.engine.groups.log import Departure, comings_and_goings, events_since, message_for, news
 from ringline_broker.engine.groups.rights import role_of
 from ringline_broker.engine.step import Refused
 from tests.unit.engine.groups.play import GID, PRESETS, Room, asks
@@ -121,8 +121,11 @@ def _is_told(made: Room, since: int, mirror: Mirror) -> None:
         if event.for_all:
             mirror.hear(message_for(event, p, GID))
     mirror.is_as(made)
-    gone = {user for one in departures(made.it, since) for user in (one.users or was_in)}
+    moved = comings_and_goings(made.it, since)
+    gone = {user for one in moved if isinstance(one, Departure) for user in (one.users or was_in)}
     assert gone == was_in - made.members
+    come = {user for one in moved if not isinstance(one, Departure) for user in one.users}
+    assert come - gone == made.members - was_in
 
 
 @settings(max_examples=150, deadline=None)

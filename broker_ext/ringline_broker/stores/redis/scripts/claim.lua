@@ -1,6 +1,6 @@
--- Claims what is due, the earliest first, by pushing it out by one lease.
--- KEYS  1 due
--- ARGV  1 now, milliseconds  2 until when it is claimed  3 how many at most
+-- Claims what is due or was left unmarked, the earliest first, by pushing it out.
+-- KEYS  1 the ids by time
+-- ARGV  1 up to when, milliseconds  2 to when they are pushed out  3 how many at most
 -- Returns the ids.
 local claimed = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
 for _, iid in ipairs(claimed) do

@@ -2,13 +2,13 @@
 -- KEYS  1 clock  2 due  3 unmarked  4 over
 --       then of each change: the record, what its inviter takes, with one shard also the index of its group, where it
 --       has one, and the index of each party, where it is new
--- ARGV  1 store time, microseconds  2 what the keys of this shard begin with
+-- ARGV  1 store time, microseconds  2 the same, milliseconds  3 what the keys of this shard begin with
 --       then of each change: iid, expected version, version, due or '', ticket, 1 where there is an index of its group,
 --       number of indexes of parties, meta, body
 -- Returns of each change 1 where it was written, else 0.
 local KEYS_OF_CHANGE, ARGS_OF_CHANGE = 2, 9
 local CLOCK, DUE, UNMARKED, OVER = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local BASE = ARGV[2]
+local NOW, BASE = ARGV[2], ARGV[3]
 
 local function count_usage(counts, old, inviter, size, is_open)
   if old and old.meta[1] == inviter then
@@ -57,7 +57,7 @@ local function change(key, arg)
     redis.call('ZADD', OVER, ended, over('0', ticket, iid))
   end
   if mark < n then
-    redis.call('ZADD', UNMARKED, ticket, iid)
+    redis.call('ZADD', UNMARKED, NOW, iid)
   end
   index(old, iid, ended, key + KEYS_OF_CHANGE, tonumber(ARGV[arg + 5]), tonumber(ARGV[arg + 6]))
   return 1
@@ -65,7 +65,7 @@ end
 
 local written = {}
 local key = 5
-for arg = 3, #ARGV, ARGS_OF_CHANGE do
+for arg = 4, #ARGV, ARGS_OF_CHANGE do
   written[#written + 1] = change(key, arg)
   key = key + KEYS_OF_CHANGE + tonumber(ARGV[arg + 5]) + tonumber(ARGV[arg + 6])
 end

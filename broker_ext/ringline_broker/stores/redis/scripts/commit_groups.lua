@@ -2,14 +2,15 @@
 -- KEYS  1 clock  2 unmarked groups  3 over
 --       then of each change: the record, its rows, what its maker takes, its members, applicants, banned and left by
 --       user, and with one shard the groups of each user whose row is put or dropped
--- ARGV  1 store time, microseconds  2 what the keys of this shard begin with  3 '1' where there is one shard
+-- ARGV  1 store time, microseconds  2 the same, milliseconds  3 what the keys of this shard begin with
+--       4 '1' where there is one shard
 --       then of each change: gid, expected version, version, when dismissed or '', ticket, meta, body,
 --       number of rows to put, number of rows to drop, of each to put user, standing and row, of each to drop user
 -- A row begins with its standing: m, a, b or l.
 -- Returns of each change 1 where it was written, else 0.
 local KEYS_OF_CHANGE, ARGS_OF_CHANGE, ARGS_OF_ROW = 7, 9, 3
 local CLOCK, UNMARKED, OVER = KEYS[1], KEYS[2], KEYS[3]
-local BASE, INDEXED = ARGV[2], ARGV[3] == '1'
+local NOW, BASE, INDEXED = ARGV[2], ARGV[3], ARGV[4] == '1'
 local SETS = {m = 3, a = 4, b = 5, l = 6} -- where, behind the record, the users of a standing are
 
 local function put(key, gid, user, standing, row, groups)
@@ -62,7 +63,7 @@ local function change(key, arg, puts, drops)
     count(KEYS[key + 2], 'g', 1)
   end
   if mark < n then
-    redis.call('ZADD', UNMARKED, ticket, gid)
+    redis.call('ZADD', UNMARKED, NOW, gid)
   end
   if old and old.meta[2] and dismissed == '' then
     redis.call('ZREM', OVER, over('1', ticket, gid))
@@ -85,7 +86,7 @@ local function change(key, arg, puts, drops)
 end
 
 local written = {}
-local key, arg = 4, 4
+local key, arg = 4, 5
 while arg <= #ARGV do
   local puts, drops = tonumber(ARGV[arg + 7]), tonumber(ARGV[arg + 8])
   written[#written + 1] = change(key, arg, puts, drops)

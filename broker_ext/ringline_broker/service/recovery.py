@@ -1,0 +1,68 @@
+"""Publishes again what somebody committed and did not get to the broker: a process that died, or one cut off from it.
+
+What is left is claimed for a lease, so that of many workers one does it, and in small parts, each only when the broker
+has taken the one before: recovery never feeds an overload.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from ringline_broker.service.ports import BrokerUnavailable, Clock, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+EVERY_MS: Final = 1_000
+"""How often it is looked for what was left; also the longest wait for the broker to take a part, milliseconds."""
+AT_ONCE: Final = 64
+_PAUSE_MS: Final = 50
+"""Between two parts."""
+
+Recover = Callable[[int], Awaitable[int]]
+"""Recovers at most so many and returns how many it claimed; raises StoreUnavailable, BrokerUnavailable."""
+
+
+class Recovery:
+    """Looks for what was left, every second.
+
+    Args:
+        clock: for the pauses.
+        recover: what is done, one after the other.
+        must_wait: whether others should do it: so many requests wait, or the broker does not take what it is handed.
+    """
+
+    def __init__(self, clock: Clock, recover: tuple[Recover, ...], must_wait: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._recover = recover
+        self._must_wait = must_wait
+
+    async def at_start(self) -> None:
+        """Recover all that may be claimed now, before anything else is done.
+
+        Raises:
+            StoreUnavailable: the store cannot be read or written.
+            BrokerUnavailable: the broker does not change permissions.
+        """
+        for recover in self._recover:
+            while await recover(AT_ONCE) == AT_ONCE:
+                pass
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        never = asyncio.Event()
+        while True:
+            await self._clock.wait(never, _PAUSE_MS if await self._once() else EVERY_MS)
+
+    async def _once(self) -> bool:
+        """Whether there is more to do."""
+        if self._must_wait():
+            return False
+        try:
+            return AT_ONCE in [await recover(AT_ONCE) for recover in self._recover]
+        except (StoreUnavailable, BrokerUnavailable) as failed:
+            log.error("recovery waits: %s", failed)  # noqa: TRY400 - it has said what it is
+            return False
+        except Exception:
+            log.exception("recovery failed, and is tried again after the lease")
+            return False
