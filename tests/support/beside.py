@@ -3,31 +3,47 @@
 from pathlib import Path
 from typing import Any, Final, Self
 
-from ringline_broker.bindings.mqtt5.address import BrokerAddress
 from ringline_broker.server import ServerConfig
-from ringline_broker.service.ports import Clock
+from ringline_broker.service.ports import Clock, Store
+from ringline_broker.stores.redis.store import RedisStore
+from ringline_broker.stores.redis.url import is_redis, parse
+from ringline_broker.testing import ManualClock
 from ringline_broker.worker import Worker, WorkerConfig
-from tests.support.mosquitto import Mosquitto
-from tests.support.running import Ring
+from tests.stores.kinds import MachineTime
+from tests.support.deployed import PASSWORD, Deployed
+from tests.support.running import Device, Ring
 
-SHARE: Final = "a secret of this deployment"
-_SETTINGS: Final = "max_inflight_messages 0\nmax_queued_messages 0\nset_tcp_nodelay true"
+_RAW: Final = ("alice", "bob", "carol", "mallory")
+"""Users whom tests let in without a client of ours."""
+
+
+class TimedWorker(Worker):
+    """A worker whose redis has the time of the test's clock, where that is moved by hand."""
+
+    def open_store(self) -> Store:
+        if is_redis(self._config.store) and isinstance(self._clock, ManualClock):
+            return RedisStore(parse(self._config.store), self._clock, MachineTime(self._clock))
+        return super().open_store()
 
 
 class WorkerRing(Ring):
-    """A worker of this process beside a Mosquitto of its own.
+    """A worker of this process beside a Mosquitto of its own, which is configured as `ringline deploy mosquitto` does
+    it; devices' users may log in there.
 
     Args:
         folder: for the broker's configuration.
         store, clock, config: as of a Ring; of the configuration only the settings count.
+        group_topics: whether groups have topics.
     """
 
     def __init__(
-        self, folder: Path, store: str = "memory:", clock: Clock | None = None, config: ServerConfig | None = None
-    ) -> None:
+        self, folder: Path, store: str = "memory:", clock: Clock | None = None, config: ServerConfig | None = None,
+        *, group_topics: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(store, clock, config)
-        self.mosquitto = Mosquitto(folder, _SETTINGS)
+        self.mosquitto = Deployed(folder, *_RAW, group_topics=group_topics)
         self._port = self.mosquitto.port
+        self._has_group_topics = group_topics
 
     def __enter__(self) -> Self:
         self.mosquitto.start()
@@ -37,6 +53,14 @@ class WorkerRing(Ring):
         super().__exit__(*why)
         self.mosquitto.stop()
 
+    def device(self, user: str, name: str | None = None, *, url: str | None = None, **more: Any) -> Device:
+        self.mosquitto.add(user)
+        return super().device(user, name, url=url, password=PASSWORD, **more)
+
     def _new_server(self) -> Any:
-        address = BrokerAddress("127.0.0.1", self._port)
-        return Worker(WorkerConfig(address, SHARE, self._config.store, settings=self._config.settings), self.clock)
+        broker = self.mosquitto
+        config = WorkerConfig(
+            broker.worker, broker.share, self._config.store, settings=self._config.settings,
+            manages_permissions=self._has_group_topics, has_group_topics=self._has_group_topics,
+        )  # fmt: skip
+        return TimedWorker(config, self.clock)

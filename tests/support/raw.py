@@ -9,6 +9,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from ringline.protocol.messages import Answer, Event, decode_answer, decode_event, decode_events
 from ringline.protocol.topics import Topics
+from tests.support.deployed import PASSWORD
 
 BOUND_S = 10.0
 
@@ -16,7 +17,7 @@ BOUND_S = 10.0
 class RawDevice:
     """Publishes any bytes as a user, and hears events and answers."""
 
-    def __init__(self, port: int, user: str, device: str = "raw", password: str | None = None) -> None:
+    def __init__(self, port: int, user: str, device: str = "raw", password: str = PASSWORD) -> None:
         self.user = user
         self.device = device
         self._topics = Topics()
