@@ -1,0 +1,213 @@
+"""The checks of a redis or valkey store: one server, the one that sentinels name, or the nodes of a cluster."""
+
+import asyncio
+import contextlib
+import dataclasses
+import statistics
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from ringline_broker.doctor.backlog import Backlog, judge
+from ringline_broker.doctor.report import Check, Found, Skipped, fail, ok, warn
+from ringline_broker.service.clock import SystemClock
+from ringline_broker.service.ports import StoreUnavailable
+from ringline_broker.stores.redis.keys import LAYOUT, Keys
+from ringline_broker.stores.redis.scripts import Command, Reply
+from ringline_broker.stores.redis.server_time import ServerTime
+from ringline_broker.stores.redis.servers import Servers
+from ringline_broker.stores.redis.url import Options
+
+AREA: Final = "store"
+_OLDEST: Final = (7, 0)
+_CLOSE_S: Final = 0.5
+_ROUND_TRIPS: Final = 50
+_SLOW_MS: Final = 10
+_FAR_OFF_MS: Final = 1_000
+_NEARLY_FULL: Final = 0.8
+
+
+class RedisChecks:
+    """The checks of one store; all but the first need it to answer.
+
+    Args:
+        options: the store's URL.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._keys = Keys(options.prefix, options.shards)
+        reading = dataclasses.replace(options, wait=0)  # else each reading would write something to wait for
+        self._servers = Servers(reading, self._keys, ServerTime(SystemClock()))
+        self._infos: dict[int, dict[str, str]] = {}
+        """What each server says of itself, by the first shard that it has."""
+
+    def all(self) -> tuple[Check, ...]:
+        """The checks, in their order."""
+        return (
+            Check(AREA, "reached", self._reach),
+            Check(AREA, "layout", self._look_at_layout),
+            Check(AREA, "persistence", self._look_at_persistence),
+            Check(AREA, "memory", self._look_at_memory),
+            Check(AREA, "replicas", self._look_at_replicas),
+            Check(AREA, "latency", self._measure),
+            Check(AREA, "clock", self._look_at_clock),
+            Check(AREA, "backlog", self._look_at_backlog),
+        )
+
+    async def close(self) -> None:
+        """Let go of all connections; what a silent server still owes is not waited for."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await self._servers.close()
+
+    async def _reach(self) -> Found:
+        infos: dict[str, int] = {}
+        for shard in self._keys.shards:
+            (said,) = await self._servers.run(shard, [("INFO",)])
+            info = dict(line.split(":", 1) for line in said.decode().splitlines() if ":" in line)
+            if infos.setdefault(info["run_id"], shard) == shard:
+                self._infos[shard] = info
+        kinds = sorted({_kind(info) for info in self._infos.values()})
+        old = [kind for kind, version in map(_version, self._infos.values()) if version < _OLDEST]
+        if old:
+            return fail(f"{old[0]} is too old", "Ringline needs redis 7.0 or later, or valkey")
+        count = len(self._infos)
+        return ok(f"{' and '.join(kinds)}{f', {count} servers' if count > 1 else ''}")
+
+    async def _look_at_layout(self) -> Found:
+        self._must_answer()
+        theirs = {await self._get(shard, "layout") for shard in self._keys.shards} - {b""}
+        if not theirs:
+            return ok(f"nothing is stored yet under {self._options.prefix!r}")
+        layout, shards = theirs.pop().decode().split(" ")
+        if layout != str(LAYOUT):
+            return fail(f"layout {layout}, and this version of Ringline knows {LAYOUT}", "use the version that made it")
+        if shards != str(self._options.shards):
+            text = f"say shards={shards} in the store's URL; another prefix= makes another store"
+            return fail(f"made with shards={shards}, and the URL says shards={self._options.shards}", text)
+        return ok(f"layout {layout}, shards {shards}")
+
+    async def _look_at_persistence(self) -> Found:
+        if any(map(_cannot_save, self._must_answer())):
+            return fail("it cannot write to its disk", "see its log, and make room: until then it may refuse writing")
+        if all(info.get("aof_enabled") == "1" for info in self._infos.values()):
+            return ok("an append-only file")
+        text = "set appendonly yes, appendfsync everysec or always"
+        if all([await self._saves(shard) for shard in self._infos]):
+            return warn("snapshots only: a restart loses what came after the last one", text)
+        return warn("none: a restart forgets all open invitations and all groups", text)
+
+    async def _look_at_memory(self) -> Found:
+        self._must_answer()
+        return _worst(_memory(info) for info in self._infos.values())
+
+    async def _look_at_replicas(self) -> Found:
+        least = min(int(info.get("connected_slaves", "0")) for info in self._must_answer())
+        wait, what = self._options.wait, f"replicas: {least}, wait={self._options.wait}"
+        if least < wait:
+            text = "see why they do not follow, or ask for fewer with wait= in the store's URL"
+            return fail(f"{what}: nothing would be answered", text)
+        if (least or self._options.kind) and not wait:
+            text = "wait=1 in the store's URL has a replica hold what is answered; it costs a round trip to that"
+            return warn(f"{what}: a failover may lose what was answered last", text)
+        return ok(f"{what}: {'each answer is held by as many' if wait else 'the server alone has it all'}")
+
+    async def _measure(self) -> Found:
+        self._must_answer()
+        took_ms: list[float] = []
+        for _ in range(_ROUND_TRIPS):
+            began = time.perf_counter()
+            await self._servers.run(0, [("PING",)])
+            took_ms.append(1_000 * (time.perf_counter() - began))
+        median, worst = statistics.median(took_ms), max(took_ms)
+        text = f"{median:.2f} ms a round trip (median of {_ROUND_TRIPS}; the slowest {worst:.2f} ms)"
+        if median < _SLOW_MS:
+            return ok(text)
+        return warn(text, "bring workers and store closer together, or see what keeps the store busy")
+
+    async def _look_at_clock(self) -> Found:
+        """What it is ahead of this machine, halfway through the question."""
+        self._must_answer()
+        began = time.time_ns()
+        there_ms = await self._time_ms(0)
+        here_ms = (began + time.time_ns()) / 2_000_000
+        written_ms = int(await self._get(0, "clock") or 0) / 1_000
+        text = f"{there_ms - here_ms:+.0f} ms from this machine's"
+        if written_ms - there_ms > _FAR_OFF_MS:
+            behind = f"{text}, and {(written_ms - there_ms) / 1_000:.1f} s behind what was written with it before"
+            return warn(behind, "let NTP keep the store's machine; deadlines stand, but its clock must come up again")
+        if abs(there_ms - here_ms) > _FAR_OFF_MS:
+            return warn(text, "let NTP keep both machines: deadlines are by the store's clock, logs by this one's")
+        return ok(text)
+
+    async def _look_at_backlog(self) -> Found:
+        self._must_answer()
+        parts = [await self._backlog(shard) for shard in self._keys.shards]
+        unmarked, overdue, oldest = zip(*parts, strict=True)
+        return judge(Backlog(sum(unmarked), sum(overdue), max(oldest)))
+
+    async def _backlog(self, shard: int) -> Backlog:
+        base = self._keys.base(shard)
+        now = max(int(await self._time_ms(shard)), int(await self._get(shard, "clock") or 0) // 1_000)
+        asked: list[Command] = [("ZCARD", f"{base}unmarked:{kind}") for kind in "ig"]
+        asked += [("ZCOUNT", f"{base}due", "-inf", now), ("ZRANGE", f"{base}due", 0, 0, "WITHSCORES")]
+        invitations, groups, overdue, first = await self._servers.run(shard, asked)
+        return Backlog(invitations + groups, overdue, max(0, now - int(float(first[1]))) if first else 0)
+
+    async def _time_ms(self, shard: int) -> float:
+        ((seconds, microseconds),) = await self._servers.run(shard, [("TIME",)])
+        return int(seconds) * 1_000 + int(microseconds) / 1_000
+
+    async def _saves(self, shard: int) -> bool:
+        """Whether it makes snapshots by itself; where it does not say, it is believed to."""
+        try:
+            (said,) = await self._servers.run(shard, [("CONFIG", "GET", "save")])
+        except StoreUnavailable:  # it may be forbidden, as on servers that others run
+            return True
+        return len(said) < 2 or bool(said[1])  # noqa: PLR2004 - a name and its value
+
+    async def _get(self, shard: int, name: str) -> bytes:
+        (value,) = await self._servers.run(shard, [("GET", f"{self._keys.base(shard)}{name}")])
+        return _bytes(value)
+
+    def _must_answer(self) -> Iterable[dict[str, str]]:
+        if not self._infos:
+            raise Skipped("the store is not reached")
+        return self._infos.values()
+
+
+def _bytes(value: Reply) -> bytes:
+    return bytes(value or b"")
+
+
+def _kind(info: dict[str, str]) -> str:
+    valkey = info.get("valkey_version")
+    return f"valkey {valkey}" if valkey else f"redis {info['redis_version']}"
+
+
+def _version(info: dict[str, str]) -> tuple[str, tuple[int, ...]]:
+    return _kind(info), tuple(int(part) for part in info["redis_version"].split(".")[:2])
+
+
+def _cannot_save(info: dict[str, str]) -> bool:
+    return "err" in (info.get("aof_last_write_status"), info.get("rdb_last_bgsave_status"))
+
+
+def _memory(info: dict[str, str]) -> Found:
+    policy = info.get("maxmemory_policy", "noeviction")
+    most, used = int(info.get("maxmemory", 0)), int(info["used_memory"])
+    text = f"{used / 2**20:.0f} MiB of {f'{most / 2**20:.0f} MiB' if most else 'no limit'}, maxmemory-policy {policy}"
+    if policy.startswith("allkeys"):
+        remedy = "set maxmemory-policy noeviction"
+        if most:
+            return fail(f"{text}: it forgets invitations when it is full, and workers refuse it", remedy)
+        return warn(f"{text}: with a limit it would forget invitations", remedy)
+    if most and used > _NEARLY_FULL * most:
+        return warn(f"{text}: nearly full", "raise maxmemory, or lower --retention-s")
+    return ok(text)
+
+
+def _worst(found: Iterable[Found]) -> Found:
+    order = ["FAIL", "warn", "ok"]
+    return min(found, key=lambda one: order.index(one.verdict))

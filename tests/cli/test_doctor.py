@@ -1,0 +1,210 @@
+"""`ringline doctor` over deployments that are well, and over some that are not: each fault is named with its remedy."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Start
+from tests.cli.process import Finished
+from tests.support.beside import WorkerRing
+from tests.support.deployed import PASSWORD
+from tests.support.mosquitto import Mosquitto
+from tests.support.redis_servers import KEEPING, RedisServer, redis_binary
+from tests.support.running import free_port
+from tests.support.services import missing
+
+USERS = ("--user", "alice", "--user", "bob")
+ACL = """user worker
+topic read $share/#
+topic write ringline/v1/u/+/evt
+topic write ringline/v1/u/+/d/+
+topic readwrite ringline/v1/probe/+
+topic read ringline/v1/u/+/req
+pattern write ringline/v1/u/%u/req
+pattern read ringline/v1/u/%u/evt
+pattern read ringline/v1/u/%u/d/+
+"""
+
+
+@pytest.fixture(autouse=True)
+def passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RINGLINE_SHARE", raising=False)
+    for name in ("RINGLINE_PASSWORD_1", "RINGLINE_PASSWORD_2"):
+        monkeypatch.setenv(name, PASSWORD)
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with RedisServer(redis_binary() or missing("redis-server"), *KEEPING) as server:
+        yield server
+
+
+class Examined:
+    """What a doctor said of a deployment."""
+
+    def __init__(self, *arguments: str) -> None:
+        done = Finished("doctor", "--json", *arguments)
+        assert not done.err, done.err
+        *checks, self.sum = done.events
+        self.code = done.code
+        self.checks = {f"{one['area']}, {one['check']}": one for one in checks}
+
+    def named(self, verdict: str) -> set[str]:
+        """The checks with this verdict."""
+        return {name for name, one in self.checks.items() if one["verdict"] == verdict}
+
+    def says(self, check: str, verdict: str, found: str, remedy: str = "") -> None:
+        """A check found this, and says what to do."""
+        one: dict[str, Any] = self.checks[check]
+        assert one["verdict"] == verdict, one
+        assert re.search(found, one["found"]), one
+        assert re.search(remedy, one["remedy"]), one
+        assert bool(one["remedy"]) == (verdict in ("warn", "fail")), one
+
+
+def test_a_deployment_as_we_write_it_is_well(
+    tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WorkerRing(tmp_path, redis.url) as ring:
+        broker = ring.mosquitto
+        for name, value in broker.env.items():
+            monkeypatch.setenv(name, value)
+        url = f"mqtt://{broker.worker.username}@127.0.0.1:{broker.port}"
+        seen = Examined("--broker", url, "--store", redis.url, *USERS)
+    assert (seen.named("fail"), seen.named("skipped"), seen.code) == (set(), set(), 0), seen.checks
+    assert seen.named("warn") <= {"workers, answer", "broker, round trip", "store, latency"}, seen.checks
+    seen.says("broker, anonymous login", "ok", "refused")
+    seen.says("broker, receive maximum", "ok", "1000")
+    seen.says("permissions, own events", "ok", "heard")
+    seen.says("permissions, own requests", "ok", "taken, and seen")
+    refused = [name for name in seen.checks if name.startswith("permissions, subscribe")]
+    assert len(refused) == 10
+    for name in refused:
+        seen.says(name, "ok", "^refused$")
+    for name in ("request", "event", "answer"):
+        seen.says(f"permissions, publish another's {name}", "ok", "the broker says so 2 of 4 times")
+    seen.says("permissions, leave a will to another", "ok", "nothing comes of it")
+    seen.says("permissions, leave a retained message", "ok", "refused")
+    seen.says("store, persistence", "ok", "append-only")
+    assert seen.sum["event"] == "examined"
+    assert seen.sum["ok"] + seen.sum["warn"] == len(seen.checks)
+
+
+def test_a_broker_that_lets_everybody_do_everything(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        seen = Examined("--broker", url, "--store", "memory:", "--share", "a-secret", *USERS)
+    assert seen.code == 1
+    seen.says("broker, anonymous login", "fail", "anybody", "allow_anonymous false")
+    seen.says("workers, answer", "fail", "nobody is there to hear a request", "start `ringline worker`")
+    seen.says("permissions, own requests", "ok", "taken, and seen")
+    hears = r"'alice' over MQTT 5 hears \S+; so does everybody over either version"
+    for name in ("another's events", "another's answers", "everybody's events", "everybody's requests", "#", "+/#",
+                 "a share of everything", "a share of the requests", "$SYS/#"):  # fmt: skip
+        seen.says(f"permissions, subscribe {name}", "fail", hears, "ringline deploy mosquitto")
+    for name in ("publish another's event", "publish another's answer", "leave a will to another"):
+        seen.says(f"permissions, {name}", "fail", r"is heard on .*; so does everybody", "acl_file")
+    seen.says("permissions, publish another's request", "fail", "in the name of 'bob'; so does everybody", "acl_file")
+    seen.says("permissions, leave a retained message", "warn", "takes retained messages", "retain_available false")
+    seen.says("permissions, subscribe the workers' share", "fail", "takes away 8 of 16", "dynamic security")
+    seen.says("store, persistence", "warn", "memory forgets", "sqlite:PATH")
+
+
+def test_an_acl_file_filters_but_lets_users_into_the_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says nothing of what it filters, so only what is delivered tells; and who is in the share takes requests."""
+    (tmp_path / "acl").write_text(ACL)
+    (tmp_path / "passwords").touch()
+    for user in ("worker", "alice", "bob"):
+        command = ("mosquitto_passwd", "-b", str(tmp_path / "passwords"), user, PASSWORD)
+        subprocess.run(command, check=True, capture_output=True)
+    config = f"allow_anonymous false\npassword_file {tmp_path}/passwords\nacl_file {tmp_path}/acl\n"
+    monkeypatch.setenv("RINGLINE_PASSWORD", PASSWORD)
+    with Mosquitto(tmp_path, config + "retain_available false") as broker:
+        url = f"mqtt://worker@127.0.0.1:{broker.port}"
+        seen = Examined("--broker", url, "--store", "memory:", "--share", "a-secret", *USERS)
+        monkeypatch.setenv("RINGLINE_PASSWORD_2", "another")
+        wrong = Examined("--broker", url, "--store", "memory:", *USERS)
+        monkeypatch.setenv("RINGLINE_PASSWORD", "another")
+        out = Examined("--broker", url, "--store", "memory:")
+    assert seen.named("fail") == {"workers, answer", "permissions, subscribe the workers' share"}, seen.checks
+    seen.says("permissions, subscribe another's events", "ok", "nothing comes of it; the broker says so 0 of 4 times")
+    seen.says("permissions, subscribe the workers' share", "fail", "takes away 8 of 16", "never refuses one")
+    wrong.says("permissions, test users", "fail", "refuses 'bob'", "RINGLINE_PASSWORD_2")
+    wrong.says("permissions, own events", "skipped", "not logged in")
+    out.says("broker, login", "fail", "refused for 'worker'", "RINGLINE_PASSWORD")
+    out.says("broker, receive maximum", "skipped", "there is no login")
+    out.says("permissions, test users", "skipped", "there is no login")
+
+
+def test_a_broker_with_a_small_window(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path, "max_inflight_messages 5") as broker:
+        seen = Examined("--broker", f"mqtt://127.0.0.1:{broker.port}", "--store", "memory:")
+    seen.says("broker, receive maximum", "warn", "takes 5 unacknowledged", "max_inflight_messages; EMQX: mqtt.max_infl")
+    seen.says("broker, shared subscriptions", "ok", "exactly once")
+    seen.says("permissions, test users", "skipped", "--user NAME --user NAME")
+    assert "permissions, own events" not in seen.checks
+
+
+def test_a_broker_that_keeps_the_worker_from_its_probes(tmp_path: Path) -> None:
+    (tmp_path / "acl").write_text("topic read $share/#\ntopic write ringline/v1/u/+/evt\n")
+    with Mosquitto(tmp_path, f"acl_file {tmp_path}/acl\nmax_packet_size 20000") as broker:
+        seen = Examined("--broker", f"mqtt://127.0.0.1:{broker.port}", "--store", "memory:")
+    seen.says("broker, shared subscriptions", "fail", "may not publish|packets of", "probe")
+    seen.says("broker, packet size", "fail", "20000 bytes", "max_packet_size")
+
+
+def test_where_no_broker_is(tmp_path: Path) -> None:
+    seen = Examined("--broker", f"mqtt://127.0.0.1:{free_port()}", "--store", f"sqlite:{tmp_path}/calls.sqlite", *USERS)
+    assert seen.named("fail") == {"broker, reached"}
+    seen.says("broker, reached", "fail", "no broker at 127.0.0.1", "start the broker")
+    seen.says("broker, login", "skipped", "not reached")
+    seen.says("permissions, subscribe #", "skipped", "not logged in")
+    seen.says("store, reached", "ok", "not there yet")
+    seen.says("machine, versions", "ok", "Python 3")
+    assert not list(tmp_path.iterdir()), "it writes nothing"
+
+
+def test_people_read_lines(tmp_path: Path) -> None:
+    store = f"sqlite:{tmp_path}/calls.sqlite"
+    done = Finished("doctor", "--broker", f"mqtt://127.0.0.1:{free_port()}", "--store", store)
+    assert done.code == 1
+    assert done.out[0].startswith("FAIL    broker, reached: no broker at 127.0.0.1")
+    assert ". To do: start the broker" in done.out[0]
+    assert "skipped broker, login: the broker is not reached" in done.out
+    assert re.fullmatch(r"\d+ ok, \d+ to look at, 1 failed, \d+ skipped", done.out[-1])
+
+
+def test_ctrl_c_ends_it(start: Start) -> None:
+    with RedisServer(redis_binary() or missing("redis-server")) as redis:
+        redis.pause()
+        broker = f"mqtt://127.0.0.1:{free_port()}"
+        asking = start("doctor", "--broker", broker, "--store", f"{redis.url}?timeout_ms=60000")
+        asking.line("permissions, test users")
+        assert asking.interrupt() == 130
+        assert asking.err == []
+        redis.resume()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--broker", "http://127.0.0.1"), "not a broker's URL"),
+        (("--broker", "ws://127.0.0.1"), "a worker needs MQTT itself"),
+        (("--store", "postgres:"), "--store: no such store"),
+        (("--store", "redis://x?waits=1"), "--store: no such option"),
+        (("--user", "alice"), "give two test users"),
+        (("--user", "alice", "--user", "alice"), "give two test users"),
+        (("--user", "a/b", "--user", "bob"), "--user: a/b must not contain /"),
+        (("--share", "a/b"), "--share: the share's name"),
+        (("--prefix", "a/#"), "prefix must be a topic"),
+        (("--cert", "w.pem"), "--cert is for connections over TLS"),
+    ],
+)
+def test_wrong_use(arguments: tuple[str, ...], says: str) -> None:
+    done = Finished("doctor", *arguments)
+    assert done.code == 2
+    assert says in "\n".join(done.err)

@@ -1,0 +1,194 @@
+"""What the doctor finds about stores, over real ones."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ringline_broker.doctor.report import Finding, run
+from ringline_broker.doctor.store import checks_of
+from ringline_broker.service.clock import SystemClock
+from ringline_broker.stores import open_store
+from tests.support.redis_servers import QUICK, RedisServer, primary_and_replica, redis_binary, valkey_binary
+from tests.support.running import free_port
+from tests.support.services import missing
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with RedisServer(redis_binary() or missing("redis-server"), *QUICK) as server:
+        yield server
+
+
+def examined(url: str) -> dict[str, Finding]:
+    async def all_checks() -> dict[str, Finding]:
+        checks = checks_of(url)
+        try:
+            return {check.name: await run(check) for check in checks.all()}
+        finally:
+            await checks.close()
+
+    return asyncio.run(all_checks())
+
+
+def closed(url: str) -> None:
+    """Make a store, and close it again."""
+
+    async def open_and_close() -> None:
+        await open_store(url, SystemClock()).close()
+
+    asyncio.run(open_and_close())
+
+
+def verdicts(found: dict[str, Finding]) -> dict[str, str]:
+    return {name: one.verdict for name, one in found.items()}
+
+
+def test_a_redis_that_forgets(redis: RedisServer) -> None:
+    found = examined(redis.url)
+    assert "redis 7." in found["reached"].text
+    assert (found["layout"].verdict, found["layout"].text) == ("ok", "nothing is stored yet under 'ringline'")
+    assert (found["persistence"].verdict, found["persistence"].text[:5]) == ("warn", "none:")
+    assert "appendonly yes" in found["persistence"].remedy
+    assert redis.call("DBSIZE") == 0, "it writes nothing"
+
+
+def test_a_redis_with_snapshots_only(redis: RedisServer) -> None:
+    redis.call("CONFIG", "SET", "save", "60 1")
+    found = examined(redis.url)["persistence"]
+    assert (found.verdict, found.text.split(":")[0]) == ("warn", "snapshots only")
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(0, "warn"), (2**30, "FAIL")])
+def test_a_redis_that_evicts(redis: RedisServer, limit: int, verdict: str) -> None:
+    redis.call("CONFIG", "SET", "maxmemory", limit)
+    redis.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    found = examined(redis.url)["memory"]
+    assert (found.verdict, found.remedy) == (verdict, "set maxmemory-policy noeviction")
+
+
+def test_a_redis_that_is_nearly_full(redis: RedisServer) -> None:
+    used = next(line for line in redis.call("INFO", "memory").decode().split() if line.startswith("used_memory:"))
+    redis.call("CONFIG", "SET", "maxmemory", int(int(used.split(":")[1]) * 1.1))
+    found = examined(redis.url)["memory"]
+    assert (found.verdict, "raise maxmemory" in found.remedy) == ("warn", True)
+
+
+@pytest.mark.parametrize("login", ["", ":wrong@"])
+def test_a_redis_with_another_password(redis: RedisServer, login: str) -> None:
+    redis.call("CONFIG", "SET", "requirepass", "secret")
+    found = examined(f"redis://{login}{redis.address}")
+    assert found["reached"].verdict == "FAIL"
+    assert "password" in found["reached"].text
+    assert "store's URL" in found["reached"].remedy
+    assert set(verdicts(found).values()) == {"FAIL", "skipped"}
+    assert verdicts(examined(f"redis://:secret@{redis.address}"))["reached"] == "ok"
+
+
+def test_a_redis_that_is_not_there() -> None:
+    found = examined(f"redis://127.0.0.1:{free_port()}")["reached"]
+    assert (found.verdict, found.remedy) == ("FAIL", "start it, or correct the store's URL")
+
+
+def test_a_redis_with_too_few_replicas(redis: RedisServer) -> None:
+    found = examined(f"{redis.url}?wait=1")["replicas"]
+    assert (found.verdict, "wait=" in found.remedy) == ("FAIL", True)
+
+
+def test_replicas_that_nobody_waits_for() -> None:
+    with primary_and_replica(redis_binary() or missing("redis-server")) as (primary, replica):
+        found = examined(primary.url)["replicas"]
+        assert (found.verdict, "wait=1" in found.remedy) == ("warn", True)
+        assert verdicts(examined(f"{primary.url}?wait=1"))["replicas"] == "ok"
+        assert "read-only replica" in examined(replica.url)["reached"].text
+
+
+def test_a_store_made_with_other_shards(redis: RedisServer) -> None:
+    closed(f"{redis.url}?shards=4")
+    assert verdicts(examined(f"{redis.url}?shards=4"))["layout"] == "ok"
+    found = examined(redis.url)["layout"]
+    assert (found.verdict, "shards=4" in found.remedy) == ("FAIL", True)
+
+
+def test_workers_that_are_behind(redis: RedisServer) -> None:
+    closed(redis.url)
+    late = int(1_000 * time.time()) - 60_000
+    redis.call("ZADD", "ringline:{s00}:due", late, "one", late + 120_000, "another")
+    redis.call("ZADD", "ringline:{s00}:unmarked:i", late, "one")
+    found = examined(redis.url)["backlog"]
+    assert found.verdict == "warn"
+    assert found.text.startswith("1 unmarked, 1 overdue, the oldest for ")
+    assert "start workers" in found.remedy
+
+
+def test_a_store_whose_clock_was_set_back(redis: RedisServer) -> None:
+    redis.call("SET", "ringline:{s00}:clock", int(1_000_000 * (time.time() + 3_600)))
+    found = examined(redis.url)["clock"]
+    assert (found.verdict, "NTP" in found.remedy) == ("warn", True)
+
+
+def test_a_user_of_redis_who_may_not_see_its_settings(redis: RedisServer) -> None:
+    redis.call("ACL", "SETUSER", "worker", "on", ">secret", "~*", "+@all", "-config")
+    found = examined(f"redis://worker:secret@{redis.address}")
+    assert "FAIL" not in verdicts(found).values(), found
+
+
+def test_valkey_by_its_name() -> None:
+    with RedisServer(valkey_binary() or missing("valkey-server"), *QUICK) as server:
+        assert examined(server.url)["reached"].text.startswith("valkey ")
+
+
+def test_a_file_that_a_server_has(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path}/calls.sqlite"
+
+    async def look() -> dict[str, Finding]:
+        store = open_store(url, SystemClock())
+        try:
+            return await asyncio.to_thread(examined, url)
+        finally:
+            await store.close()
+
+    found = asyncio.run(look())
+    assert (found["reached"].verdict, "in use by a running server, process" in found["reached"].text) == ("ok", True)
+    assert verdicts(found) | {"reached": "", "disk space": ""} == dict.fromkeys(found, "skipped") | {
+        "reached": "", "disk space": ""
+    }  # fmt: skip
+
+
+def test_a_file_that_is_well_is_left_as_it_was(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path}/calls.sqlite"
+    closed(url)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    found = examined(url)
+    assert set(verdicts(found).values()) <= {"ok", "warn"}, found  # disk space may be what it is
+    assert found["integrity"].text == "PRAGMA quick_check finds no fault"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_damaged_file(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite"
+    closed(f"sqlite:{path}")
+    raw = bytearray(path.read_bytes())
+    raw[4_096:] = b"\xff" * (len(raw) - 4_096)
+    path.write_bytes(raw)
+    found = examined(f"sqlite:{path}")["integrity"]
+    assert (found.verdict, "backup" in found.remedy) == ("FAIL", True)
+
+
+def test_a_file_that_is_none_of_sqlite(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite"
+    path.write_text("something else " * 1_000)
+    assert verdicts(examined(f"sqlite:{path}"))["layout"] == "FAIL"
+
+
+def test_a_file_of_a_newer_version(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path}/calls.sqlite"
+    closed(url)
+    db = sqlite3.connect(tmp_path / "calls.sqlite")
+    db.execute("PRAGMA user_version = 9999")
+    db.close()
+    found = examined(url)["layout"]
+    assert (found.verdict, found.remedy) == ("FAIL", "install a newer one")
