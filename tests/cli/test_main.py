@@ -10,8 +10,8 @@ from ringline_broker.cli import app
 from tests.cli.process import Finished, Ringline, assert_clean_error
 
 COMMANDS = (
-    "serve", "worker", "user", "cert", "group", "listen", "invite", "accept", "reject", "cancel", "modify", "show",
-    "block", "unblock", "blocked", "version",
+    "serve", "worker", "deploy", "user", "cert", "group", "listen", "invite", "accept", "reject", "cancel", "modify",
+    "show", "block", "unblock", "blocked", "doctor", "version",
 )  # fmt: skip
 
 

@@ -1,13 +1,14 @@
 """`ringline worker` beside a real Mosquitto."""
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Start
-from tests.cli.process import Finished, Ringline
+from tests.cli.process import BOUND_S, Finished, Ringline
 from tests.support.mosquitto import Mosquitto
 from tests.support.running import free_port
 
@@ -79,3 +80,14 @@ def test_wrong_use(arguments: tuple[str, ...], says: str) -> None:
     done = Finished("worker", "--store", "memory:", *arguments)
     assert done.code == 2
     assert says in "\n".join(done.err)
+
+
+def test_mqtts_is_encrypted_whatever_else_is_said(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(BOUND_S)
+        broker = f"mqtts://someone:secret@127.0.0.1:{listener.getsockname()[1]}"
+        start("worker", "--broker", broker, "--store", "memory:", env=SHARE)
+        link, _ = listener.accept()
+        with link:
+            link.settimeout(BOUND_S)
+            assert link.recv(1) == b"\x16", "a handshake of TLS, and no CONNECT with a password in it"

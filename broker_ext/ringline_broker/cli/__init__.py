@@ -6,7 +6,20 @@ import sys
 import typer
 
 from ringline.protocol.errors import RinglineError
-from ringline_broker.cli import blocklist, calls, cert, group, invite, listen, serve, users, version, worker
+from ringline_broker.cli import (
+    blocklist,
+    calls,
+    cert,
+    deploy,
+    doctor,
+    group,
+    invite,
+    listen,
+    serve,
+    users,
+    version,
+    worker,
+)
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.options import spread
 from ringline_broker.cli.printing import err
@@ -35,6 +48,7 @@ app = typer.Typer(
 for command in (
     serve.serve,
     worker.worker,
+    doctor.doctor,
     listen.listen,
     invite.invite,
     calls.accept,
@@ -50,6 +64,7 @@ for command in (
     app.command()(spread(command))
 app.add_typer(users.app)
 app.add_typer(cert.app)
+app.add_typer(deploy.app)
 app.add_typer(group.app)
 
 

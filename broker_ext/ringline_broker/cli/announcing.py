@@ -11,6 +11,7 @@ from ringline.protocol.topics import DEFAULT_PREFIX
 from ringline_broker.bindings.amqtt.users import UsersFile
 from ringline_broker.cli.config import PLAIN, ServeOptions
 from ringline_broker.cli.loopback import is_loopback
+from ringline_broker.cli.monitored import shown_at
 from ringline_broker.cli.pasting import command, quoted
 from ringline_broker.cli.printing import out, out_json
 from ringline_broker.settings import Settings
@@ -27,23 +28,26 @@ class _Login:
     file: Path | None = None
 
 
-def announce(options: ServeOptions, settings: Settings, ports: dict[str, int]) -> None:
+def announce(options: ServeOptions, settings: Settings, ports: dict[str, int], http: str | None) -> None:
     """Say that the server is ready.
 
     Args:
         options: what it was started with.
         settings: likewise.
         ports: the port that each option opened.
+        http: where metrics and health are shown, if they are.
     """
     urls = [_url(_SCHEMES[name], options.host, port) for name, port in ports.items()]
     if options.json:
-        out_json(event="listening", pid=os.getpid(), urls=urls, ports=ports)
+        out_json(event="listening", pid=os.getpid(), urls=urls, ports=ports, http=http)
         return
     logins = _logins(options)
     out(f"ringline {__version__} listens on {', '.join(urls)}")
     for line in _who(options, logins):
         out(line)
     out("invitations are kept in memory only" if options.memory else f"invitations are kept in {options.data}")
+    if http is not None:
+        out(shown_at(http))
     if len(logins) > 1:
         out("try it in two other terminals:")
         callee, caller = logins[:2]
@@ -59,6 +63,8 @@ def _logins(options: ServeOptions) -> list[_Login]:
     """Those of whom it is known that they may log in; with neither users nor certificates, two of all names."""
     if options.users is not None:
         return [_Login(user) for user in sorted(UsersFile(options.users).read())]
+    if options.logins:
+        return []  # the broker knows, and is not asked
     if options.client_ca is None:
         return [_Login("bob"), _Login("alice")]
     from ringline_broker.certificates import user_of  # noqa: PLC0415 - slow, and needed here alone
@@ -78,6 +84,11 @@ def _who(options: ServeOptions, logins: list[_Login]) -> list[str]:
         lines.append(f"devices with a certificate of {options.client_ca} may log in, as the user it names")
         if options.users is None and len(logins) <= 1:
             lines.append(f"make one with: {command()} cert device NAME --dir {folder}")
+    if options.logins:
+        folder = quoted(options.data / "mosquitto")
+        lines.append(f"who may log in is said with: {command()} user add NAME --mosquitto {folder}")
+    if options.broker == "mosquitto":
+        return lines or ["any name may log in, without a password: give --logins to change that"]
     return lines or ["any name may log in, without a password: give --users FILE to change that"]
 
 

@@ -21,6 +21,10 @@ class ServeOptions:
     """How a server listens, and where it keeps things.
 
     Attributes:
+        broker: The broker inside: amqtt, in this process, or mosquitto, a private one as a child process, for a site
+            that outgrew the other.
+        logins: With --broker mosquitto, only users added with `ringline user add NAME --mosquitto DATA/mosquitto` may
+            log in.
         host: The address to listen on. One that other machines reach takes TLS, and users or a client CA.
         port: The port for MQTT, 0 for any free one; where left out 1883 if the host is a loopback address, else none.
         tls_port: The port for MQTT over TLS; 8883 where a certificate is given, 0 for any free one.
@@ -35,11 +39,15 @@ class ServeOptions:
         client_ca: The authority whose certificates log devices in, as the user that the certificate names and without
             a password; a PEM file, see `ringline cert`.
         client_crl: The revocation list of that authority, a PEM file; read again on SIGHUP, as certificates are.
+        http_port: The port for /metrics, /healthz and /readyz over HTTP, closed where left out; 0 for any free one.
+        http_host: The address that port is on.
         insecure: Open what was asked for on a network, though it is not encrypted or lets anybody in.
         log_level: What to log of Ringline itself.
         json: JSON lines instead of text, for logs too.
     """
 
+    broker: Literal["amqtt", "mosquitto"] = "amqtt"
+    logins: bool = False
     host: str = "127.0.0.1"
     port: int | None = None
     tls_port: int | None = None
@@ -53,12 +61,19 @@ class ServeOptions:
     users: Path | None = None
     client_ca: Path | None = None
     client_crl: Path | None = None
+    http_port: int | None = None
+    http_host: str = "127.0.0.1"
     insecure: bool = False
     log_level: Level = "info"
     json: bool = False
 
+    @property
+    def asks_who(self) -> bool:
+        """Whether only some may log in."""
+        return self.users is not None or self.client_ca is not None or self.logins
+
     def __post_init__(self) -> None:
-        for name in PORTS:
+        for name in (*PORTS, "http_port"):
             port = getattr(self, name)
             if port is not None and not 0 <= port <= 65_535:  # noqa: PLR2004 - what a port can be
                 raise ValueError(f"{flag(name)} must be 0 to 65535, not {port}")

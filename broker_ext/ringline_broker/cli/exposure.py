@@ -9,6 +9,13 @@ from ringline_broker.cli.options import flag
 
 MQTT_PORT: Final = 1883
 MQTTS_PORT: Final = 8883
+_WS: Final = "Mosquitto 2.0 would open it on all addresses, whatever the host"
+_NOT_BESIDE: Final = {
+    "client_ca": "only passwords log in there",
+    "client_crl": "only passwords log in there",
+    "ws_port": _WS,
+    "wss_port": _WS,
+}
 
 
 def ports_to_open(options: ServeOptions) -> dict[str, int]:
@@ -21,6 +28,7 @@ def ports_to_open(options: ServeOptions) -> dict[str, int]:
         Failure: the options contradict one another, or would open what is not safe; the message says what to do.
     """
     _check_complete(options)
+    _check_broker(options)
     if _is_exposed(options) and not options.insecure:
         _check_safe(options)
     wanted: dict[str, int | None] = {name: getattr(options, name) for name in PORTS}
@@ -30,7 +38,7 @@ def ports_to_open(options: ServeOptions) -> dict[str, int]:
         wanted["tls_port"] = MQTTS_PORT
     opened = {name: port for name, port in wanted.items() if port is not None}
     for name, port in opened.items():
-        if port and list(opened.values()).count(port) > 1:
+        if port and [*opened.values(), options.http_port].count(port) > 1:
             raise _wrong(f"{flag(name)} {port} is given to another listener too; each needs a port of its own")
     return opened
 
@@ -40,7 +48,7 @@ def dangers(options: ServeOptions, opened: dict[str, int]) -> list[str]:
     if not options.insecure:
         return []
     found: list[str] = []
-    if _is_exposed(options) and options.users is None and options.client_ca is None:
+    if _is_exposed(options) and not options.asks_who:
         found.append(
             f"--insecure: whoever reaches {options.host} may log in under any name, without a password, and hear and "
             "answer what is meant for that user"
@@ -77,10 +85,25 @@ def _check_complete(options: ServeOptions) -> None:
         raise _wrong(text)
 
 
+def _check_broker(options: ServeOptions) -> None:
+    if options.broker == "amqtt":
+        if options.logins:
+            raise _wrong("--logins is for --broker mosquitto; here, give --users or --client-ca")
+        return
+    if options.users is not None:
+        raise _wrong(
+            "--users cannot be given to Mosquitto, which reads no such hashes: give --logins, and add the users anew "
+            "with `ringline user add NAME --mosquitto DATA/mosquitto`"
+        )
+    for name, why in _NOT_BESIDE.items():
+        if getattr(options, name) is not None:
+            raise _wrong(f"{flag(name)} cannot be had with --broker mosquitto: {why}")
+
+
 def _check_safe(options: ServeOptions) -> None:
     lacks = [] if options.tls_cert is not None else ["encryption (--tls-cert)"]
-    if options.users is None and options.client_ca is None:
-        lacks.append("logins (--users or --client-ca)")
+    if not options.asks_who:
+        lacks.append("logins (--users or --client-ca)" if options.broker == "amqtt" else "logins (--logins)")
     if lacks:
         raise _wrong(
             f"--host {options.host} can be reached from other machines, which takes {' and '.join(lacks)}; "

@@ -1,11 +1,13 @@
 """Runs the server of `ringline serve`: from its options to its last words."""
 
 import asyncio
+import dataclasses
 import errno
 import logging
 import os
 import signal
 import socket
+from typing import TYPE_CHECKING
 
 from ringline.protocol.errors import RinglineError
 from ringline_broker.bindings.amqtt.binding import Listener
@@ -16,9 +18,14 @@ from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.exposure import dangers
 from ringline_broker.cli.logs import start_logging
 from ringline_broker.cli.loops import fastest_loop, stop_in_time
+from ringline_broker.cli.monitored import monitored
 from ringline_broker.cli.options import flag
 from ringline_broker.server import Server, ServerConfig, allow_many_connections, calm_collector
 from ringline_broker.service.ports import StoreInUse
+from ringline_broker.settings import Bounds, ConnectionLimits
+
+if TYPE_CHECKING:
+    from ringline_broker.private.server import PrivateServer
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +49,27 @@ def run(told: Serving, opened: dict[str, int]) -> None:
         log.warning(danger)
     _check_certificates(options)
     _check_ports(options.host, opened)
-    store = "memory:" if options.memory else f"sqlite:{options.data / 'ringline.sqlite'}"
+    server = _embedded(told, opened) if options.broker == "amqtt" else _beside_mosquitto(told, opened)
+    calm_collector()
+    allow_many_connections(told.connections)
+    try:
+        with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+            runner.run(_watched(server, told, opened))
+    except StoreInUse as held:
+        raise Failure(ExitCode.FAILED, f"{held}; stop it, or choose another folder with --data") from held
+    except RinglineError as failed:
+        raise Failure(ExitCode.FAILED, str(failed)) from failed
+
+
+def _store(options: ServeOptions) -> str:
+    return "memory:" if options.memory else f"sqlite:{options.data / 'ringline.sqlite'}"
+
+
+def _embedded(told: Serving, opened: dict[str, int]) -> Server:
+    options = told.options
     config = ServerConfig(
         listeners=listeners_of(options, opened),
-        store=store,
+        store=_store(options),
         durability=options.durability,
         users=options.users,
         settings=told.settings,
@@ -53,16 +77,42 @@ def run(told: Serving, opened: dict[str, int]) -> None:
         bounds=told.bounds,
         authority=options.client_ca,
         revoked=options.client_crl,
+        timed=options.http_port is not None,
     )
-    calm_collector()
-    allow_many_connections(told.connections)
-    try:
-        with asyncio.Runner(loop_factory=fastest_loop()) as runner:
-            runner.run(_serve(Server(config), told, opened))
-    except StoreInUse as held:
-        raise Failure(ExitCode.FAILED, f"{held}; stop it, or choose another folder with --data") from held
-    except RinglineError as failed:
-        raise Failure(ExitCode.FAILED, str(failed)) from failed
+    return Server(config)
+
+
+def _beside_mosquitto(told: Serving, opened: dict[str, int]) -> "PrivateServer":
+    from ringline_broker.private.files import Listens, Logins  # noqa: PLC0415 - the embedded server needs none of it
+    from ringline_broker.private.server import PrivateConfig, PrivateServer  # noqa: PLC0415 - likewise
+
+    options = told.options
+    _check_limits(told)
+    listeners = {
+        name: Listens(one.host, one.port, one.certfile, one.keyfile or one.certfile)
+        for name, one in listeners_of(options, opened).items()
+    }
+    config = PrivateConfig(
+        folder=options.data / "mosquitto",
+        listeners=listeners,
+        logins=Logins.USERS if options.logins else Logins.ANYBODY,
+        store=_store(options),
+        durability=options.durability,
+        settings=told.settings,
+        max_devices=told.connections.max_devices,
+        timed=options.http_port is not None,
+    )
+    return PrivateServer(config)
+
+
+def _check_limits(told: Serving) -> None:
+    """Have limits refused that Mosquitto does not have: whoever sets one relies on it."""
+    devices = ConnectionLimits(max_devices=told.connections.max_devices)
+    for given, usual in ((told.connections, devices), (told.bounds, Bounds())):
+        for field in dataclasses.fields(given):
+            if getattr(given, field.name) != getattr(usual, field.name):
+                text = f"{flag(field.name)} is a limit of --broker amqtt; Mosquitto has none like it"
+                raise Failure(ExitCode.WRONG_USE, text)
 
 
 def listeners_of(options: ServeOptions, opened: dict[str, int]) -> dict[str, Listener]:
@@ -85,7 +135,12 @@ def _names(opened: dict[str, int]) -> dict[str, str]:
     return {option: LISTENERS[option] if number else "default" for number, option in enumerate(options)}
 
 
-async def _serve(server: Server, told: Serving, opened: dict[str, int]) -> None:
+async def _watched(server: "Server | PrivateServer", told: Serving, opened: dict[str, int]) -> None:
+    async with monitored(server, told.options.http_port, told.options.http_host) as url:
+        await _serve(server, told, opened, url)
+
+
+async def _serve(server: "Server | PrivateServer", told: Serving, opened: dict[str, int], url: str | None) -> None:
     asked: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -94,13 +149,13 @@ async def _serve(server: Server, told: Serving, opened: dict[str, int]) -> None:
         loop.add_signal_handler(number, asked.put_nowait, number)
     await server.start()
     ports = server.ports()
-    announce(told.options, told.settings, {option: ports[name] for option, name in _names(opened).items()})
+    announce(told.options, told.settings, {option: ports[name] for option, name in _names(opened).items()}, url)
     while await asked.get() is signal.SIGHUP and (_has_terminal() or not ends_with_terminal):
         _reload(server, told.options)
     await stop_in_time(server.stop())
 
 
-def _reload(server: Server, options: ServeOptions) -> None:
+def _reload(server: "Server | PrivateServer", options: ServeOptions) -> None:
     files = (options.tls_cert, options.client_ca, options.client_crl, options.users)
     read = ", ".join(str(file) for file in files if file is not None) or "nothing: there is no such file"
     try:

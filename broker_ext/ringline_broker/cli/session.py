@@ -124,7 +124,7 @@ class TlsOptions(Protocol):
 
 
 def tls_of(options: TlsOptions, address: Address) -> ssl.SSLContext | None:
-    """What the options say of TLS, None for the usual.
+    """What the options say of TLS; None for an address without.
 
     Raises:
         Failure: a file is not what it should be, or is for nothing.
@@ -133,7 +133,7 @@ def tls_of(options: TlsOptions, address: Address) -> ssl.SSLContext | None:
         raise Failure(ExitCode.WRONG_USE, "--key is the key of a certificate: give --cert too")
     if options.cert is not None and not address.tls:
         raise Failure(ExitCode.WRONG_USE, "--cert is for connections over TLS: use --url mqtts://HOST:PORT, or wss")
-    if not address.tls or (options.cafile is None and options.cert is None):
+    if not address.tls:
         return None
     try:
         context = ssl.create_default_context(cafile=options.cafile)

@@ -15,6 +15,7 @@ from ringline.protocol.errors import RinglineError
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import Level, start_logging
 from ringline_broker.cli.loops import fastest_loop, stop_in_time
+from ringline_broker.cli.monitored import check_port, monitored, shown_at
 from ringline_broker.cli.printing import out, out_json
 from ringline_broker.cli.session import tls_of
 from ringline_broker.settings import Settings
@@ -35,8 +36,14 @@ class WorkerOptions:
         cafile: For mqtts, a PEM file of authorities to trust instead of the system's.
         cert: For mqtts, the worker's certificate, a PEM file.
         key_: The key of the certificate, a PEM file; where left out, it is in the same file.
+        permissions: Whether the worker looks after the broker's permissions: none, or dynsec for a Mosquitto with
+            dynamic security, as `ringline deploy mosquitto` makes it.
+        group_topics: Events of a group go once, to a topic of its own, which the worker opens to its members; with
+            --permissions dynsec.
         durability: For sqlite, whether an answered request survives a power loss (full) or the end of the process
             (normal).
+        http_port: The port for /metrics, /healthz and /readyz over HTTP, closed where left out; 0 for any free one.
+        http_host: The address that port is on.
         log_level: What to log of Ringline itself.
         json: JSON lines instead of text, for logs too.
     """
@@ -47,9 +54,16 @@ class WorkerOptions:
     cafile: Path | None = None
     cert: Path | None = None
     key_: Path | None = None
+    permissions: Literal["none", "dynsec"] = "none"
+    group_topics: bool = False
     durability: Literal["full", "normal"] = "full"
+    http_port: int | None = None
+    http_host: str = "127.0.0.1"
     log_level: Level = "info"
     json: bool = False
+
+    def __post_init__(self) -> None:
+        check_port(self.http_port)
 
 
 def worker(options: WorkerOptions, settings: Settings) -> None:
@@ -64,7 +78,7 @@ def worker(options: WorkerOptions, settings: Settings) -> None:
 
     try:
         with asyncio.Runner(loop_factory=fastest_loop()) as runner:
-            runner.run(_work(made, options))
+            runner.run(_watched(made, options))
     except ValueError as wrong:
         raise Failure(ExitCode.WRONG_USE, str(wrong)) from wrong
     except StoreInUse as held:
@@ -93,11 +107,24 @@ def _new_worker(options: WorkerOptions, settings: Settings) -> "Worker":
         address.host, address.port, address.user, None if password is None else password.encode(),
         tls_of(options, address),
     )  # fmt: skip
+    if options.group_topics and options.permissions == "none":
+        raise Failure(ExitCode.WRONG_USE, "--group-topics needs a broker that is told who is in a group: give "
+                      "--permissions dynsec too, beside a Mosquitto with dynamic security")
     calm_collector()
-    return Worker(WorkerConfig(broker, share, options.store, options.durability, settings))
+    config = WorkerConfig(
+        broker, share, options.store, options.durability, settings,
+        manages_permissions=options.permissions == "dynsec", has_group_topics=options.group_topics,
+        timed=options.http_port is not None,
+    )  # fmt: skip
+    return Worker(config)
 
 
-async def _work(made: "Worker", options: WorkerOptions) -> None:
+async def _watched(made: "Worker", options: WorkerOptions) -> None:
+    async with monitored(made, options.http_port, options.http_host) as url:
+        await _work(made, options, url)
+
+
+async def _work(made: "Worker", options: WorkerOptions, url: str | None) -> None:
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -109,18 +136,20 @@ async def _work(made: "Worker", options: WorkerOptions) -> None:
         starting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await starting
-        _announce(options)
+        _announce(options, url)
         await stopping
     stopping.cancel()
     await stop_in_time(made.stop())
 
 
-def _announce(options: WorkerOptions) -> None:
+def _announce(options: WorkerOptions, url: str | None) -> None:
     broker, store = _without_password(options.broker), _without_password(options.store)
     if options.json:
-        out_json(event="working", pid=os.getpid(), broker=broker, store=store)
+        out_json(event="working", pid=os.getpid(), broker=broker, store=store, http=url)
         return
     out(f"ringline {__version__} works beside {broker}, and keeps invitations in {store}")
+    if url is not None:
+        out(shown_at(url))
     out("Ctrl-C ends it")
 
 

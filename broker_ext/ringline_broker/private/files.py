@@ -1,0 +1,173 @@
+"""The configuration of a private Mosquitto. Users and their secrets stay, all else is written at each start."""
+
+import os
+import pwd
+import secrets
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from string import Template
+from typing import Final, NamedTuple
+
+from ringline.protocol.topics import Topics
+from ringline_broker.deployment.mosquitto import (
+    SECURITY,
+    WORKER,
+    BadDeployment,
+    Site,
+    config_file,
+    find_plugin,
+    read_admin,
+    worker_env,
+    write,
+    write_admin,
+    write_secret,
+)
+from ringline_broker.deployment.mosquitto_texts import CONFIG, DYNAMIC_SECURITY, PLAIN_LISTENER, TLS_LISTENER
+
+_LOOPBACK: Final = "127.0.0.1"
+_ANYBODY: Final = Template("""\
+# Anybody on this machine may log in, as anybody; a name has its own topics.
+allow_anonymous true
+acl_file $acl""")
+_ACL: Final = Template("""\
+pattern write $requests
+pattern read $events
+pattern read $answers
+
+user $worker
+topic read $$share/#
+topic read $all_requests
+topic write $all_events
+topic write $all_answers
+topic readwrite $probes
+""")
+
+
+class Logins(Enum):
+    """Who may log in: anybody under any name, or the users that `ringline user` adds."""
+
+    ANYBODY = "anybody"
+    USERS = "users"
+
+
+@dataclass(frozen=True, slots=True)
+class Listens:
+    """One listener for clients.
+
+    Attributes:
+        host: its address.
+        port: its port.
+        certfile, keyfile: for TLS; both or none.
+    """
+
+    host: str
+    port: int
+    certfile: Path | None = None
+    keyfile: Path | None = None
+
+
+class Wanted(NamedTuple):
+    """What the configuration is for.
+
+    Attributes:
+        folder: where it is written to.
+        listeners: for clients.
+        own_port: for the worker, on loopback.
+        logins: who may log in.
+        prefix: what all topics start with.
+        max_devices: connections each listener takes.
+    """
+
+    folder: Path
+    listeners: tuple[Listens, ...]
+    own_port: int
+    logins: Logins
+    prefix: str
+    max_devices: int
+
+
+class Login(NamedTuple):
+    """How the worker logs in, and what the broker is started with."""
+
+    config: Path
+    user: str
+    password: str
+    share: str
+
+
+def prepare(wanted: Wanted) -> Login:
+    """Write the configuration; the users of an earlier start stay.
+
+    Raises:
+        BadDeployment: a file cannot be written or read, or the dynamic-security plugin is missing.
+    """
+    folder = wanted.folder.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if wanted.logins is Logins.USERS:
+            login, access = _with_users(wanted, folder)
+        else:
+            login, access = _with_anybody(wanted, folder)
+        login.config.write_text(_config(wanted, access))
+    except OSError as failed:
+        raise BadDeployment(f"cannot write {failed.filename or folder}: {failed.strerror}") from failed
+    return login
+
+
+def _with_users(wanted: Wanted, folder: Path) -> tuple[Login, str]:
+    plugin = find_plugin()
+    if plugin is None:
+        raise BadDeployment("--logins needs mosquitto_dynamic_security.so, which comes with Mosquitto 2: install it")
+    url = f"mqtt://{_LOOPBACK}:{wanted.own_port}"
+    if not (folder / SECURITY).exists():
+        site = Site(folder, _LOOPBACK, wanted.own_port, url, plugin, prefix=wanted.prefix, account=_account())
+        serve = "ringline serve --broker mosquitto --logins"
+        write(site, (serve, f"{serve} (it is its own worker)", "ringline user add NAME --mosquitto DIR"), force=True)
+    admin = read_admin(folder)
+    if admin.prefix != wanted.prefix:
+        raise BadDeployment(f"the users in {folder} are of --prefix {admin.prefix}: give that, or another --data")
+    write_admin(folder, replace(admin, url=url, cafile=None))
+    share, password = _secrets(folder)
+    access = DYNAMIC_SECURITY.substitute(plugin=plugin, security=folder / SECURITY)
+    return Login(config_file(folder), WORKER, password, share), access
+
+
+def _secrets(folder: Path) -> tuple[str, str]:
+    """The share's name and the worker's password."""
+    file = worker_env(folder)
+    known = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
+    try:
+        return known["RINGLINE_SHARE"], known["RINGLINE_PASSWORD"]
+    except KeyError as missing:
+        raise BadDeployment(f"{file} does not say {missing.args[0]}: it is not as it was written") from missing
+
+
+def _with_anybody(wanted: Wanted, folder: Path) -> tuple[Login, str]:
+    """Who may log in as anybody must not be the worker: its name and share are new at each start."""
+    topics, worker, share = Topics(wanted.prefix), f"{WORKER}-{secrets.token_hex(16)}", secrets.token_hex(16)
+    acl = folder / "acl"
+    write_secret(acl, _ACL.substitute(
+        requests=topics.requests("%u"), events=topics.events("%u"), answers=topics.answers("%u", "+"), worker=worker,
+        all_requests=topics.requests("+"), all_events=topics.events("+"), all_answers=topics.answers("+", "+"),
+        probes=f"{wanted.prefix}/probe/+",
+    ))  # fmt: skip
+    return Login(config_file(folder), worker, "", share), _ANYBODY.substitute(acl=acl)
+
+
+def _config(wanted: Wanted, access: str) -> str:
+    listeners = [_listener(one, wanted.max_devices) for one in wanted.listeners]
+    listeners.append(PLAIN_LISTENER.substitute(host=_LOOPBACK, port=wanted.own_port))
+    return CONFIG.substitute(access=access, user=_account(), listener="\n\n".join(listeners))
+
+
+def _listener(one: Listens, max_devices: int) -> str:
+    template = PLAIN_LISTENER if one.certfile is None else TLS_LISTENER
+    certfile, keyfile = ("" if file is None else file.absolute() for file in (one.certfile, one.keyfile))
+    text = template.substitute(host=one.host, port=one.port, certfile=certfile, keyfile=keyfile)
+    return f"{text}\nmax_connections {max_devices}"
+
+
+def _account() -> str:
+    """Whom the broker runs as: as we do, who may read the certificates and own the folder."""
+    return pwd.getpwuid(os.geteuid()).pw_name

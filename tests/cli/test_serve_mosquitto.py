@@ -1,0 +1,162 @@
+"""`ringline serve --broker mosquitto`: a broker of one's own as a child, from its start to its end."""
+
+import os
+import re
+import select
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Start
+from tests.cli.process import BOUND_S, Finished, Ringline
+from tests.support.mosquitto import find_mosquitto
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(autouse=True)
+def _needs_it() -> None:
+    find_mosquitto()
+
+
+def _serve(start: Start, folder: Path, *more: str) -> tuple[Ringline, str]:
+    server = start("serve", "--broker", "mosquitto", "--port", "0", "--data", str(folder), "--json", *more)
+    return server, str(server.event("listening")["urls"][0])
+
+
+def _pid(server: Ringline, other_than: int = 0) -> int:
+    """The broker's process."""
+    line = server.err_line(rf"mosquitto runs as process (?!{other_than}\b)")
+    found = re.search(r"process (\d+)", line)
+    assert found is not None
+    return int(found[1])
+
+
+class _Dying:
+    """A process that is none of ours, watched from now on."""
+
+    def __init__(self, pid: int) -> None:
+        self._fd = os.pidfd_open(pid)
+
+    def assert_dies(self) -> None:
+        with os.fdopen(self._fd):
+            assert select.select([self._fd], [], [], BOUND_S)[0], "the broker lives on"
+
+
+def test_it_rings_and_what_was_rung_outlives_it(start: Start, tmp_path: Path) -> None:
+    server, url = _serve(start, tmp_path)
+    bob = start("listen", "--as", "bob", "--url", url)
+    bob.line("connected as bob")
+    alice = start("invite", "bob", "--as", "alice", "--url", url, "--timeout", "600", "--json")
+    assert alice.end() == 0
+    iid = alice.events[0]["invite_id"]
+    bob.line("ringing: alice invites you")
+    broker = _Dying(_pid(server))
+    server.signal(signal.SIGTERM)
+    assert server.end() == 0
+    broker.assert_dies()
+    _, url = _serve(start, tmp_path)
+    assert Finished("accept", iid, "--as", "bob", "--url", url).code == 0
+
+
+def test_a_broker_that_dies_is_started_again_and_the_call_goes_on(start: Start, tmp_path: Path) -> None:
+    server, url = _serve(start, tmp_path)
+    bob = start("listen", "--as", "bob", "--url", url)
+    bob.line("connected as bob")
+    alice = start("invite", "bob", "--as", "alice", "--url", url, "--wait", "--timeout", "600")
+    bob.line("ringing: alice invites you")
+    found = re.search(r"inviting bob \(id (\w+)\)", alice.line("inviting bob"))
+    assert found is not None
+    iid = found[1]
+    first = _pid(server)
+    os.kill(first, signal.SIGKILL)
+    server.err_line(r"mosquitto ended \(SIGKILL\); starting it again")
+    assert _pid(server, other_than=first)
+    assert Finished("accept", iid, "--as", "bob", "--url", url).code == 0
+    assert alice.end() == 0
+
+
+def test_when_it_is_killed_its_broker_goes_with_it(start: Start, tmp_path: Path) -> None:
+    server, _ = _serve(start, tmp_path)
+    broker = _Dying(_pid(server))
+    os.kill(server.pid, signal.SIGKILL)
+    broker.assert_dies()
+    _, url = _serve(start, tmp_path)
+    assert url
+
+
+def test_with_logins_only_users_that_were_added_get_in(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGLINE_PASSWORD", PASSWORD)
+    server, url = _serve(start, tmp_path, "--logins")
+    secret = {"RINGLINE_PASSWORD": PASSWORD}
+    folder = ("--mosquitto", str(tmp_path / "mosquitto"))
+    for user in ("alice", "bob"):
+        assert Finished("user", "add", user, *folder).code == 0
+    place = url.removeprefix("mqtt://")
+    assert Finished("invite", "bob", "--url", f"mqtt://eve@{place}", "--wait").code == 4
+    bob = start("listen", "--url", f"mqtt://bob@{place}", "--answer", "accept", env=secret)
+    bob.line("connected as bob")
+    assert Finished("invite", "bob", "--url", f"mqtt://alice@{place}", "--wait").code == 0
+    server.signal(signal.SIGTERM)
+    assert server.end() == 0
+    _, url = _serve(start, tmp_path, "--logins")  # its users stay
+    again = start("listen", "--url", f"mqtt://bob@{url.removeprefix('mqtt://')}", env=secret)
+    again.line("connected as bob")
+
+
+def test_over_tls(start: Start, tmp_path: Path) -> None:
+    certs = tmp_path / "certs"
+    assert Finished("cert", "init", "--host", "localhost", "--dir", str(certs)).code == 0
+    server = start(
+        "serve", "--broker", "mosquitto", "--data", str(tmp_path / "data"), "--port", "0", "--tls-port", "0",
+        "--tls-cert", str(certs / "server.pem"), "--tls-key", str(certs / "server.key"), "--json",
+    )  # fmt: skip
+    urls = server.event("listening")["urls"]
+    assert [url.partition(":")[0] for url in urls] == ["mqtt", "mqtts"]
+    bob = start("listen", "--as", "bob", "--url", urls[0], "--answer", "accept")
+    bob.line("connected as bob")
+    tls = urls[1].replace("mqtts://127.0.0.1", "mqtts://alice@localhost")
+    assert start("invite", "bob", "--url", tls, "--cafile", str(certs / "authority.pem"), "--wait").end() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--users", "users.txt"), "Mosquitto, which reads no such hashes: give --logins"),
+        (("--ws-port", "0"), "--ws-port cannot be had with --broker mosquitto: Mosquitto 2.0 would open it on all"),
+        (("--max-devices-per-user", "3"), "--max-devices-per-user is a limit of --broker amqtt"),
+        (("--packet-s", "3"), "--packet-s is a limit of --broker amqtt"),
+        (("--host", "192.0.2.1"), "which takes encryption (--tls-cert) and logins (--logins)"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    done = Finished("serve", "--broker", "mosquitto", "--data", str(tmp_path), *arguments)
+    assert done.code == 2
+    assert says in " ".join(done.err)
+
+
+def test_logins_are_said_to_be_mosquittos() -> None:
+    done = Finished("serve", "--logins")
+    assert done.code == 2
+    assert "--logins is for --broker mosquitto" in done.err[0]
+
+
+def test_where_there_is_no_mosquitto_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    done = Finished("serve", "--broker", "mosquitto", "--port", "0", "--data", str(tmp_path))
+    assert done.code == 1
+    assert "apt-get install mosquitto" in " ".join(done.err)
+
+
+def test_a_broker_that_does_not_start_is_told_with_its_last_words(tmp_path: Path) -> None:
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    (folder / "acl").mkdir()  # where a file has to be
+    done = Finished("serve", "--broker", "mosquitto", "--port", "0", "--data", str(tmp_path))
+    assert done.code == 1
+    assert "acl" in " ".join(done.err)
