@@ -5,18 +5,19 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.bench import Bench, Step
+from benchmarks.bench import PARTS, Bench, Step
 from benchmarks.errors import BenchError
 from benchmarks.forms import FULL, SHORT, TOY, Form
+from benchmarks.lab import PROGRAMS, Lab, find_program
 from benchmarks.machine import choose_cores, describe, require_proc
 from benchmarks.processes import ROOT
 from benchmarks.report import page
 from benchmarks.result import Result
-from benchmarks.systems import Lab, mosquitto_program
 
 BUILD = ROOT / "build"
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -44,21 +45,23 @@ def allow_files(form: Form) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def measure(form: Form) -> Result:
-    """Run all steps, telling how it goes."""
+def measure(form: Form, only: Collection[str] = PARTS) -> Result:
+    """Run the steps of these parts, telling how it goes."""
     require_proc()
     allow_files(form)
     cores = choose_cores()
     BUILD.mkdir(exist_ok=True)
-    notes = [cores.note, *([] if mosquitto_program() else ["Mosquitto is not installed, so it was not measured."])]
+    programs = {name: find_program(name) for name in PROGRAMS}
+    missing = [f"{name} is not installed: what needs it was not measured." for name in PROGRAMS if not programs[name]]
+    notes = [cores.note, *missing]
     began = time.monotonic()
     with TemporaryDirectory(dir=BUILD, prefix="bench-") as name:
         bench = Bench(form, Lab(Path(name), cores))
         tell(f"bench: the {form.name} form")
         for note in notes:
             tell(f"bench: {note}")
-        run(bench, bench.steps())
-        machine = describe(Path(name), mosquitto_program())
+        run(bench, bench.steps(only))
+        machine = describe(Path(name), programs)
     return Result(
         form=form,
         date=datetime.now(UTC).date().isoformat(),
@@ -92,12 +95,18 @@ def options_of(words: list[str]) -> argparse.Namespace:
         "--toy", action="store_const", const=TOY, dest="form", help="only shows that it runs: the figures mean nothing"
     )
     which.add_argument("--from-json", type=Path, metavar="PATH", help="measure nothing, take this earlier result")
+    parser.add_argument(
+        "--only", choices=PARTS, action="append", metavar="PART",
+        help=f"this part, and others that are named so, of {', '.join(PARTS)}",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="PATH", help="where the result goes (build/bench-FORM.json)")
     parser.add_argument("--write", action="store_true", help="rewrite docs/benchmarks.md from the result")
     parser.set_defaults(form=SHORT)
     options = parser.parse_args(words)
     if options.from_json and options.json:
         parser.error("--json is for a result that is measured")
+    if options.only and (options.write or options.from_json):
+        parser.error("--only measures a part and prints it; the page needs all of them, from one run")
     return options
 
 
@@ -111,7 +120,7 @@ def work(options: argparse.Namespace) -> None:
     if options.from_json:
         result = Result.read(options.from_json)
     else:
-        result = measure(options.form)
+        result = measure(options.form, options.only or PARTS)
         path = options.json or BUILD / f"bench-{result.form.name}.json"
         result.write(path)
         tell(f"bench: the result is in {path}")

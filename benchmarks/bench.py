@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 import statistics
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,16 +12,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import figures as fig
+from benchmarks.beside import BROKER, STORE, WORKER
 from benchmarks.forms import Form
+from benchmarks.lab import Lab
 from benchmarks.measure import resident_bytes
 from benchmarks.orders import Order, Report
 from benchmarks.processes import ROOT, Running, carry_out, child, first_line
-from benchmarks.safety import Safety, cpu_us
-from benchmarks.systems import DATABASE, Lab, System, embedded_memory, embedded_on, systems
+from benchmarks.safety import Safety
+from benchmarks.systems import BESIDE, DATABASE, System, embedded_memory, embedded_on, systems
 
+PARTS = ("calls", "rate", "devices", "safety", "logins", "among", "open", "client")
 KIB = 1024
 MIB = 1024 * 1024
 WARM_DEVICES = 50
+_OF_PART = {BROKER: fig.BROKER_US, WORKER: fig.WORKER_US, STORE: fig.STORE_US}
 FIRST_DUE_S = 2
 """After the deadlines' invitations begin to be opened, which takes a second."""
 
@@ -66,7 +70,7 @@ class Bench:
         return {
             "calls": self._in_turn("calls", self._form.rounds, 1.2 + self._form.calls / 1_000, self._calls),
             "rate": self._in_turn("latency", self._form.rate_rounds, self._rate_seconds(), self._latency),
-            "devices": self._in_turn("devices", 1, 0.5 + self._form.devices / 1_000, self._devices),
+            "devices": self._in_turn("devices", 1, 0.5 + self._form.devices / 1_000, self._devices, without=BESIDE),
             "safety": self._rounds("safety", self._form.safe_rounds, 2.0, self._safety.calls(self._calling)),
             "logins": self._rounds("login", self._form.login_rounds, 1.5, self._safety.logins()),
             "among": self._among_steps(),
@@ -77,9 +81,9 @@ class Bench:
             ],
         }
 
-    def steps(self) -> list[Step]:
-        """All of them."""
-        return [step for part in self.parts().values() for step in part]
+    def steps(self, only: Collection[str] = PARTS) -> list[Step]:
+        """Those of these parts."""
+        return [step for name, part in self.parts().items() if name in only for step in part]
 
     def all_settings(self) -> dict[str, list[str]]:
         """How each server was set up, by its own word."""
@@ -87,12 +91,15 @@ class Bench:
 
     # Systems beside each other.
 
-    def _in_turn(self, what: str, rounds: int, seconds: float, work: Callable[[System, int], None]) -> list[Step]:
+    def _in_turn(
+        self, what: str, rounds: int, seconds: float, work: Callable[[System, int], None], without: Collection[str] = ()
+    ) -> list[Step]:
         """Each round runs each system once, so that a change of the machine's mood meets all alike."""
         return [
             Step(f"{what}, round {n} of {rounds}: {system.name}", seconds, partial(work, system, n))
             for n in range(1, rounds + 1)
             for system in self._systems
+            if system.name not in without
         ]
 
     def _rate_seconds(self) -> float:
@@ -102,10 +109,18 @@ class Bench:
         with system.start(self._lab) as running:
             self.settings[system.name] = list(running.settings)
             report = self._load(running, replace(self._calling, kind=system.calls, seed=seed))
-        self.book.add(system.name, fig.CPU_US, cpu_us(report))
+        self.book.add(system.name, fig.CPU_US, report.cpu_us)
+        self._add_parts(system.name, running, report)
         self.book.add(system.name, fig.CALLS_PER_S, report.count / report.seconds)
         self.book.add(system.name, fig.GENERATOR, report.generator_share * 100)
         self.book.add(system.name, fig.PAYLOAD, report.payload_bytes / report.count)
+
+    def _add_parts(self, subject: str, running: Running, report: Report) -> None:
+        """What each part took of the CPU of a call, where there are several; parts of one name together."""
+        for name, figure in _OF_PART.items():
+            used = [cpu for part, cpu in zip(running.parts, report.process_cpu_s, strict=True) if part.name == name]
+            if used:
+                self.book.add(subject, figure, sum(used) / report.count * 1e6)
 
     def _latency(self, system: System, seed: int) -> None:
         calls, rate = self._form.rate_calls, self._form.rate
@@ -199,7 +214,7 @@ class Bench:
         order = replace(self._calling, warm_up=self._form.calls, seed=seed)
         with self._holding(count) as running:
             report = self._load(running, order)
-        self.book.add(fig.open_subject(count), fig.OPEN_CPU_US, cpu_us(report))
+        self.book.add(fig.open_subject(count), fig.OPEN_CPU_US, report.cpu_us)
 
     def _deadlines_among(self, count: int, seed: int) -> None:
         form = self._form

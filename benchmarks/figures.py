@@ -53,7 +53,11 @@ RING_P99: Final = Figure("ring_p99_ms", "invite to invited, p99", "ms", 2, _RING
 ANSWER_P50: Final = Figure("answer_p50_ms", "accept to accepted, p50", "ms", 2, _ANSWER)
 ANSWER_P99: Final = Figure("answer_p99_ms", "accept to accepted, p99", "ms", 2, _ANSWER)
 DEVICE_KIB: Final = Figure(
-    "device_kib", "memory a connected device", "KiB", 1, "growth of the server's memory (RSS) while devices connect."
+    "device_kib",
+    "memory a connected device",
+    "KiB",
+    1,
+    "growth of the server's memory (RSS) while devices connect; a worker knows nothing of them.",
 )
 OPEN_CPU_US: Final = Figure(
     "open_cpu_us", "CPU a call", "µs", 0, "as above, in a server that holds so many open invitations: must not grow."
@@ -99,9 +103,14 @@ CONNECT_US: Final = Figure(
     "connect_us", "a connection", "µs", 0, "CPU for a login under any name, without TLS, and for its end."
 )
 
+BROKER_US: Final = Figure("broker_us", "the broker", "µs", 0, "what Mosquitto took of the CPU of a call.")
+WORKER_US: Final = Figure("worker_us", "the workers", "µs", 0, "what all processes of `ringline worker` took of it.")
+STORE_US: Final = Figure("store_us", "redis", "µs", 0, "what it took of it.")
+
 CALLS: Final = (
     CPU_US, CALLS_PER_S, GENERATOR, PAYLOAD, RING_P50, RING_P99, ANSWER_P50, ANSWER_P99, DEVICE_KIB
 )  # fmt: skip
+BESIDE: Final = (BROKER_US, WORKER_US, STORE_US)
 OPEN: Final = (OPEN_CPU_US, LAG_P50, LAG_P99, START_S, INVITATION_KIB)
 BURST: Final = (BURST_P50, BURST_P99)
 CLIENT: Final = (BARE_MIB, CLIENT_MIB, EXTRA_MIB, IMPORT_MS)

@@ -35,14 +35,14 @@ async def carry_out(port: int, order: Order, pids: list[int]) -> Report:
     load = LOADS[order.kind](order, port)
     await load.connect(order.users)
     await load.run(order.warm_up)
-    cpu, memory = _cpu(pids), _memory(pids)
+    cpu, memory = [cpu_seconds(pid) for pid in pids], _memory(pids)
     own, began = time.process_time(), time.perf_counter()
     tally = await load.run(order.count)
     seconds = time.perf_counter() - began
     return Report(
         count=tally.ended,
         seconds=seconds,
-        server_cpu_s=_cpu(pids) - cpu,
+        process_cpu_s=[cpu_seconds(pid) - before for pid, before in zip(pids, cpu, strict=True)],
         server_growth=_memory(pids) - memory,
         generator_share=(time.process_time() - own) / seconds,
         payload_bytes=tally.payload_bytes,
@@ -50,10 +50,6 @@ async def carry_out(port: int, order: Order, pids: list[int]) -> Report:
         answer_ms=tally.answer_ms,
         lag_ms=tally.lag_ms,
     )
-
-
-def _cpu(pids: list[int]) -> float:
-    return sum(cpu_seconds(pid) for pid in pids)
 
 
 def _memory(pids: list[int]) -> int:

@@ -6,12 +6,14 @@ import re
 import sqlite3
 import ssl
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.errors import BenchError
 
+_PACKAGES = ("ringline", "amqtt", "uvloop", "msgpack", "paho-mqtt", "mqtt5", "hiredis")
 _CPU = Path("/sys/devices/system/cpu")
 
 
@@ -37,7 +39,7 @@ def choose_cores() -> Cores:
         return Cores(None, None, "Nothing is pinned: there is one core only, which the load generator shares.")
     siblings = _siblings(server)
     load = next((core for core in others if core not in siblings), others[0])
-    note = f"The server is pinned to core {server}, the load generator to core {load}."
+    note = f"All processes of a server are pinned to core {server}, the load generator to core {load}."
     if load in siblings:
         note += " The two are halves of one core, so each slows the other down."
     return Cores(server, load, note)
@@ -62,12 +64,12 @@ def require_proc() -> None:
         raise BenchError("CPU time and memory are read from /proc, which this system does not have: run it on Linux")
 
 
-def describe(folder: Path, mosquitto: str | None) -> dict[str, str]:
+def describe(folder: Path, programs: Mapping[str, str | None]) -> dict[str, str]:
     """What figures depend on.
 
     Args:
         folder: where the stores are.
-        mosquitto: the program, or None.
+        programs: where each of those is that are not Python; None where it is not installed.
     """
     return {
         "CPU": _cpu_model(),
@@ -75,10 +77,10 @@ def describe(folder: Path, mosquitto: str | None) -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "file system of the stores": _file_system(folder),
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        **{name: version(name) for name in ("ringline", "amqtt", "uvloop", "msgpack", "paho-mqtt")},
+        **{name: version(name) for name in _PACKAGES},
         "OpenSSL": ssl.OPENSSL_VERSION.removeprefix("OpenSSL "),
         "sqlite": sqlite3.sqlite_version,
-        "mosquitto": _mosquitto_version(mosquitto) if mosquitto else "not installed",
+        **{name: _version(program) if program else "not installed" for name, program in programs.items()},
     }
 
 
@@ -94,7 +96,11 @@ def _file_system(folder: Path) -> str:
     return max(holding, key=lambda mount: len(mount[0]))[1] if holding else "unknown"
 
 
-def _mosquitto_version(program: str) -> str:
-    said = subprocess.run([program, "-h"], capture_output=True, text=True, check=False, timeout=10).stdout
-    found = re.search(r"version (\S+)", said)
+def _version(program: str) -> str:
+    """Mosquitto and redis both say it, the one in its help and the other when asked."""
+    said = "".join(
+        subprocess.run([program, word], capture_output=True, text=True, check=False, timeout=10).stdout
+        for word in ("-h", "--version")
+    )
+    found = re.search(r"(?:version |v=)(\d\S*)", said)
     return found[1] if found else "of unknown version"

@@ -58,7 +58,7 @@ class Report:
     Attributes:
         count: how many came to their end.
         seconds: how long it took.
-        server_cpu_s: what the server's processes used meanwhile, user and system.
+        process_cpu_s: what each of the server's processes used meanwhile, user and system, in the order of its parts.
         server_growth: bytes of memory that they hold more than before.
         generator_share: the generator's own share of its core.
         payload_bytes: of all messages, to the server and from it.
@@ -69,13 +69,18 @@ class Report:
 
     count: int
     seconds: float
-    server_cpu_s: float
+    process_cpu_s: list[float]
     server_growth: int
     generator_share: float
     payload_bytes: int
     ring_ms: list[float] = field(default_factory=list[float])
     answer_ms: list[float] = field(default_factory=list[float])
     lag_ms: list[float] = field(default_factory=list[float])
+
+    @property
+    def cpu_us(self) -> float:
+        """What all of them used for each that came to its end, µs."""
+        return sum(self.process_cpu_s) / self.count * 1e6
 
     def to_json(self) -> str:
         """As one line."""

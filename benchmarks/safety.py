@@ -10,10 +10,11 @@ from typing import Final
 from benchmarks import figures as fig
 from benchmarks.figures import Figure
 from benchmarks.forms import Form
+from benchmarks.lab import Lab
 from benchmarks.logins import login_user
 from benchmarks.orders import Order, Report
 from benchmarks.processes import Running
-from benchmarks.systems import Lab, embedded_fresh, embedded_memory
+from benchmarks.systems import embedded_fresh, embedded_memory
 from benchmarks.wire import HOST, PASSWORD
 from ringline_broker.authority import Authority
 from ringline_broker.bindings.amqtt.users import UsersFile, new_hasher
@@ -72,7 +73,7 @@ class Safety:
         with embedded_fresh(self._lab, *options) as running:
             self.settings[name] = list(running.settings)
             report = self._load(running, order)
-        self._book.add(name, fig.SAFE_CPU_US, cpu_us(report))
+        self._book.add(name, fig.SAFE_CPU_US, report.cpu_us)
 
     # Logins.
 
@@ -84,7 +85,7 @@ class Safety:
         variant = self._login(name)
         with embedded_memory(self._lab, *variant.options) as running:
             report = self._load(running, variant.order)
-        self._book.add(name, fig.LOGIN_US, cpu_us(report))
+        self._book.add(name, fig.LOGIN_US, report.cpu_us)
 
     def _login(self, name: str) -> _Variant:
         site, count, slow = self._made(), self._form.logins, self._form.slow_logins
@@ -111,7 +112,7 @@ class Safety:
         for kind, figure in _ACTS:
             with embedded_memory(self._lab) as running:
                 report = self._load(running, replace(order, kind=kind, seed=seed))
-            self._book.add(fig.others_subject(others), figure, cpu_us(report))
+            self._book.add(fig.others_subject(others), figure, report.cpu_us)
 
     def _made(self) -> Path:
         """The folder of an authority, with the server's certificate, a device's, and a password file."""
@@ -123,8 +124,3 @@ class Safety:
             UsersFile(folder / "users").write({login_user(number): hashed for number in range(users)})
             self._site = folder
         return self._site
-
-
-def cpu_us(report: Report) -> float:
-    """CPU of the server for each."""
-    return report.server_cpu_s / report.count * 1e6

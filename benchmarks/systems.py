@@ -1,43 +1,27 @@
 """The servers that are compared."""
 
-import shutil
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from benchmarks.machine import Cores
-from benchmarks.processes import Running, free_port, other_server, python_server
+from benchmarks.beside import mosquitto, worker_on_sqlite, workers_on_redis
+from benchmarks.lab import MOSQUITTO_PROGRAM, REDIS_PROGRAM, Lab, find_program
+from benchmarks.processes import Running, python_server
 
 OURS: Final = "embedded, sqlite full"
 OURS_IN_MEMORY: Final = "embedded, memory"
+WORKER_SQLITE: Final = "Mosquitto and a worker, sqlite full"
+WORKER_REDIS: Final = "Mosquitto and a worker, redis"
+WORKERS_REDIS: Final = "Mosquitto and two workers, redis"
 STOCK: Final = "stock aMQTT, bare messages"
 MOSQUITTO: Final = "Mosquitto, bare messages"
 DATABASE: Final = "bench.sqlite"
-NAMES: Final = (OURS, OURS_IN_MEMORY, STOCK, MOSQUITTO)
-_MOSQUITTO_SETTINGS: Final = (
-    "allow_anonymous true",
-    "persistence false",
-    "log_type error",
-    "max_inflight_messages 0",
-    "max_queued_messages 0",
-    "set_tcp_nodelay true",
-)
-
-
-@dataclass(frozen=True)
-class Lab:
-    """Where servers run.
-
-    Attributes:
-        folder: for their files; on the disk that a real server would use.
-        cores: for them and for the load generator.
-    """
-
-    folder: Path
-    cores: Cores
+BESIDE: Final = (WORKER_SQLITE, WORKER_REDIS, WORKERS_REDIS)
+NAMES: Final = (OURS, OURS_IN_MEMORY, *BESIDE, STOCK, MOSQUITTO)
 
 
 @dataclass(frozen=True)
@@ -48,16 +32,13 @@ class System:
         name: in tables.
         calls: the kind of order that makes a call.
         start: starts it fresh, and ends it when left.
+        needs: programs that it cannot do without.
     """
 
     name: str
     calls: str
     start: Callable[[Lab], AbstractContextManager[Running]]
-
-
-def mosquitto_program() -> str | None:
-    """Where Mosquitto is, which need not be on a user's path; None where it is not installed."""
-    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    needs: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -83,29 +64,21 @@ def _stock(lab: Lab) -> AbstractContextManager[Running]:
     return python_server(lab.cores.server, "amqtt")
 
 
-@contextmanager
-def _mosquitto(lab: Lab) -> Generator[Running]:
-    port, program = free_port(), mosquitto_program()
-    assert program is not None
-    with TemporaryDirectory(dir=lab.folder) as folder:
-        config = Path(folder) / "mosquitto.conf"
-        config.write_text("\n".join((f"listener {port} 127.0.0.1", *_MOSQUITTO_SETTINGS, "")))
-        with other_server(lab.cores.server, port, [program, "-c", str(config)], _MOSQUITTO_SETTINGS) as running:
-            yield running
-
-
 def systems(*, memory: bool) -> list[System]:
     """What can be compared here.
 
     Args:
         memory: ours without a disk too.
     """
+    both = (MOSQUITTO_PROGRAM, REDIS_PROGRAM)
     there = [
         System(OURS, "ringline", embedded_fresh),
         System(OURS_IN_MEMORY, "ringline", embedded_memory),
+        System(WORKER_SQLITE, "ringline", worker_on_sqlite, (MOSQUITTO_PROGRAM,)),
+        System(WORKER_REDIS, "ringline", partial(workers_on_redis, count=1), both),
+        System(WORKERS_REDIS, "ringline", partial(workers_on_redis, count=2), both),
         System(STOCK, "bare", _stock),
-        System(MOSQUITTO, "bare", _mosquitto),
+        System(MOSQUITTO, "bare", mosquitto, (MOSQUITTO_PROGRAM,)),
     ]
-    left_out = {OURS_IN_MEMORY} if not memory else set[str]()
-    left_out |= {MOSQUITTO} if mosquitto_program() is None else set[str]()
-    return [system for system in there if system.name not in left_out]
+    left_out = set[str]() if memory else {OURS_IN_MEMORY}
+    return [system for system in there if system.name not in left_out and all(map(find_program, system.needs))]

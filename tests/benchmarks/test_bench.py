@@ -1,5 +1,6 @@
 """Every part of the benchmark runs, at toy size against real servers; how fast is none of a test's business."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -8,19 +9,31 @@ from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import msgpack
 import pytest
 
 from benchmarks import bench, machine, safety, systems
 from benchmarks import figures as fig
-from benchmarks.bench import Bench
+from benchmarks.__main__ import end_as_killed
+from benchmarks.bench import PARTS, Bench
+from benchmarks.calls import RinglineCalls
 from benchmarks.errors import BenchError
 from benchmarks.forms import TOY
+from benchmarks.lab import PROGRAMS, Lab, find_program
 from benchmarks.machine import Cores, choose_cores
 from benchmarks.orders import Order
-from benchmarks.processes import ROOT, Running, carry_out
-from benchmarks.systems import MOSQUITTO, Lab, embedded_memory, mosquitto_program
-from benchmarks.wire import HOST
+from benchmarks.processes import ROOT, Running, carry_out, child
+from benchmarks.systems import (
+    BESIDE,
+    MOSQUITTO,
+    WORKER_REDIS,
+    WORKER_SQLITE,
+    WORKERS_REDIS,
+    embedded_memory,
+)
+from benchmarks.wire import HOST, LoadDevice
 from ringline_broker.authority import Authority
 from tests.support.services import missing
 
@@ -30,7 +43,7 @@ pytestmark = pytest.mark.skipif(
 
 UNPINNED = Cores(None, None, "not pinned: tests run beside each other")
 FORM = replace(TOY, in_memory=False, burst_after_s=1)
-PARTS = {
+FIGURES = {
     "calls": (fig.CPU_US, fig.CALLS_PER_S, fig.GENERATOR, fig.PAYLOAD),
     "rate": (fig.RING_P50, fig.RING_P99, fig.ANSWER_P50, fig.ANSWER_P99),
     "devices": (fig.DEVICE_KIB,),
@@ -38,6 +51,12 @@ PARTS = {
     "safety": fig.SAFE,
     "logins": fig.LOGIN,
     "among": fig.AMONG,
+}
+BY_PROCESS = {
+    MOSQUITTO: {fig.BROKER_US.key},
+    WORKER_SQLITE: {fig.BROKER_US.key, fig.WORKER_US.key},
+    WORKER_REDIS: {fig.BROKER_US.key, fig.WORKER_US.key, fig.STORE_US.key},
+    WORKERS_REDIS: {fig.BROKER_US.key, fig.WORKER_US.key, fig.STORE_US.key},
 }
 SUBJECTS = {
     "safety": set(safety.PROTECTED),
@@ -72,13 +91,20 @@ def test_systems_beside_each_other(lab: Lab, part: str) -> None:
     samples = measured(lab, part)
 
     names = {system.name for system in systems.systems(memory=False)}
-    assert samples.keys() == names
-    for values in samples.values():
-        assert values.keys() == {figure.key for figure in PARTS[part]}
+    assert samples.keys() == names - (set(BESIDE) if part == "devices" else set())
+    for name, values in samples.items():
+        more = BY_PROCESS.get(name, set()) if part == "calls" else set[str]()
+        assert values.keys() == {figure.key for figure in FIGURES[part]} | more
         assert all(len(rounds) == 1 and rounds[0] >= 0 for rounds in values.values())
     if part == "calls":
+        for name in names & BY_PROCESS.keys():
+            by_process = [samples[name][key][0] for key in BY_PROCESS[name]]
+            assert min(by_process) > 0
+            assert sum(by_process) == pytest.approx(samples[name][fig.CPU_US.key][0])
         assert all(0 < values[fig.GENERATOR.key][0] < 200 for values in samples.values())
-        assert all(0 < values[fig.PAYLOAD.key][0] <= 600 for values in samples.values())
+        payload = {name: values[fig.PAYLOAD.key][0] for name, values in samples.items()}
+        assert min(payload.values()) > 0
+        assert max(bytes_ for name, bytes_ in payload.items() if name not in BESIDE) <= 600, "workers may repeat events"
 
 
 @pytest.mark.parametrize("part", list(SUBJECTS))
@@ -87,7 +113,7 @@ def test_what_safety_costs(lab: Lab, part: str) -> None:
 
     assert samples.keys() == SUBJECTS[part]
     for values in samples.values():
-        assert values.keys() == {figure.key for figure in PARTS[part]}
+        assert values.keys() == {figure.key for figure in FIGURES[part]}
         assert all(len(rounds) == 1 and rounds[0] > 0 for rounds in values.values())
 
 
@@ -119,21 +145,66 @@ def test_a_wrong_authority_ends_the_load(lab: Lab, capfd: pytest.CaptureFixture[
     assert "certificate verify failed" in capfd.readouterr().err
 
 
-def test_mosquitto_is_measured() -> None:
-    if mosquitto_program() is None:
-        missing("Mosquitto")
+def test_everything_is_measured_where_all_programs_are() -> None:
+    for name in PROGRAMS:
+        if find_program(name) is None:
+            missing(name)
 
-    assert MOSQUITTO in {system.name for system in systems.systems(memory=False)}
+    assert tuple(system.name for system in systems.systems(memory=True)) == systems.NAMES
 
 
-def test_without_mosquitto_the_others_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    everything = len(systems.NAMES)
-    monkeypatch.setattr(systems, "mosquitto_program", lambda: None)
+@pytest.mark.parametrize(
+    ("name", "left_out"), [("mosquitto", {MOSQUITTO, *BESIDE}), ("redis-server", {WORKER_REDIS, WORKERS_REDIS})]
+)
+def test_without_a_program_the_others_are_measured(
+    monkeypatch: pytest.MonkeyPatch, name: str, left_out: set[str]
+) -> None:
+    monkeypatch.setattr(systems, "find_program", lambda other: None if other == name else other)
 
-    names = [system.name for system in systems.systems(memory=True)]
+    assert {system.name for system in systems.systems(memory=True)} == {*systems.NAMES} - left_out
 
-    assert len(names) == everything - 1
-    assert MOSQUITTO not in names
+
+def test_what_comes_twice_is_heard_once(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = RinglineCalls(Order(kind="ringline", count=1), server.port)
+    sent: list[dict[str, Any]] = []
+
+    def send(_device: LoadDevice | int, _topic: str, payload: bytes) -> None:
+        sent.append(msgpack.unpackb(payload))
+
+    def hear(ev: str, by: str, user: str) -> None:
+        device = next(load.device(number) for number in range(2) if load.user(number) == user)
+        load.heard(device, b"ringline/v1/u/any/evt", msgpack.packb([{"ev": ev, "iid": sent[0]["iid"], "by": by}]))
+
+    async def call() -> None:
+        both_are_gone = asyncio.Event()
+        gone: list[LoadDevice] = []
+
+        def lost(device: LoadDevice) -> None:
+            gone.append(device)
+            if len(gone) == 2:
+                both_are_gone.set()
+
+        monkeypatch.setattr(load, "_lost", lost)
+        await load.connect(2)
+        load.begin()
+        (callee,) = sent[0]["to"]
+        (caller,) = {load.user(0), load.user(1)} - {callee}
+        for _ in range(2):
+            hear("invited", caller, callee)
+            hear("accepted", callee, callee)
+        assert load.tally.ended == 0
+        hear("accepted", callee, caller)
+        for number in range(2):
+            transport = load.device(number).transport
+            assert transport is not None
+            transport.abort()
+        await asyncio.wait_for(both_are_gone.wait(), BOUND_S)
+
+    monkeypatch.setattr(load, "send", send)
+    asyncio.run(call())
+
+    assert [request["op"] for request in sent] == ["invite", "accept"]
+    assert load.tally.ended == 1
 
 
 def test_open_invitations(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +235,7 @@ def test_calls_are_as_many_as_asked_for(server: Running, rate: float) -> None:
 
     assert (report.count, len(report.ring_ms), len(report.answer_ms)) == (COUNT, COUNT, COUNT)
     assert min(report.ring_ms + report.answer_ms) > 0
-    assert report.server_cpu_s >= 0
+    assert min(report.process_cpu_s) >= 0
 
 
 @pytest.mark.parametrize("kind", ["deadlines", "burst"])
@@ -223,6 +294,26 @@ def command(*words: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
+def test_a_process_is_ended_that_was_just_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[str]] = []
+
+    class Interrupted(subprocess.Popen[str]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self)
+            signal.raise_signal(signal.SIGHUP)
+
+    before = signal.signal(signal.SIGHUP, end_as_killed)
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    try:
+        with pytest.raises(SystemExit), child([sys.executable, "-c", "import sys; sys.stdin.read()"]):
+            pass
+        assert started[0].returncode == -signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        started[0].kill()
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path, number: signal.Signals, status: int) -> None:
     with command("--toy", "--json", str(tmp_path / "toy.json")) as process:
@@ -238,6 +329,23 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, number: signal.Signal
     assert out == ""
     assert "Traceback" not in err
     assert not any(tmp_path.iterdir())
+
+
+def test_parts_can_be_chosen(lab: Lab) -> None:
+    whole = Bench(FORM, lab)
+
+    steps = [step.label for step in whole.steps(["client", "devices"])]
+
+    assert tuple(whole.parts()) == PARTS
+    assert steps == [step.label for part in ("devices", "client") for step in whole.parts()[part]]
+
+
+def test_a_part_alone_makes_no_page() -> None:
+    with command("--toy", "--only", "client", "--write") as process:
+        out, err = process.communicate(timeout=BOUND_S)
+
+    assert (process.returncode, out) == (2, "")
+    assert "the page needs all of them" in err
 
 
 def test_a_file_that_is_no_result_is_told(tmp_path: Path) -> None:

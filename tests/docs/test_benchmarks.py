@@ -9,16 +9,19 @@ import pytest
 from benchmarks import figures as fig
 from benchmarks.errors import BenchError
 from benchmarks.forms import SHORT, TOY, Form
+from benchmarks.lab import PROGRAMS
 from benchmarks.machine import describe
 from benchmarks.report import page
 from benchmarks.result import Result
 from benchmarks.safety import LOGINS, PROTECTED
-from benchmarks.systems import MOSQUITTO, NAMES, OURS, STOCK
+from benchmarks.systems import BESIDE, MOSQUITTO, NAMES, OURS, STOCK, WORKER_REDIS, WORKERS_REDIS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
 TABLES = {
     **dict.fromkeys(NAMES, fig.CALLS),
+    **dict.fromkeys(BESIDE, (*fig.CALLS, *fig.BESIDE)),
+    MOSQUITTO: (*fig.CALLS, fig.BROKER_US),
     **dict.fromkeys(map(fig.open_subject, TOY.open), fig.OPEN),
     fig.burst_subject(TOY.burst): fig.BURST,
     fig.CLIENT_SUBJECT: fig.CLIENT,
@@ -26,7 +29,7 @@ TABLES = {
     **dict.fromkeys(LOGINS, fig.LOGIN),
     **dict.fromkeys(map(fig.others_subject, TOY.others), fig.AMONG),
 }
-MACHINE = describe(ROOT, None)
+MACHINE = describe(ROOT, dict.fromkeys(PROGRAMS))
 
 
 def made(form: Form = TOY) -> Result:
@@ -66,6 +69,27 @@ def test_ratios_are_of_medians() -> None:
     ours, stock = (100 * (NAMES.index(name) + 1) + 1.25 for name in (OURS, STOCK))
 
     assert f"| {OURS} : {STOCK} | {ours / stock:.2f} |" in page(made())
+
+
+def test_workers_are_compared_by_what_they_took_themselves() -> None:
+    names = list(TABLES)
+    two, one = (
+        100 * (names.index(name) + 1) + TABLES[name].index(fig.WORKER_US) + 1.25
+        for name in (WORKERS_REDIS, WORKER_REDIS)
+    )
+
+    assert f"| two workers : one worker, CPU of the workers alone | {two / one:.2f} |" in page(made())
+
+
+def test_a_part_that_was_not_measured_has_no_section() -> None:
+    result = made()
+    for subject in PROTECTED:
+        del result.samples[subject]
+
+    left_out = set(rows(page(made()))) - set(rows(page(result)))
+
+    assert "## What safety costs" in left_out
+    assert "## Calls" not in left_out
 
 
 def test_what_was_not_measured_is_said() -> None:
