@@ -144,10 +144,11 @@ class Groups:
     async def _attempt(self, tasks: dict[str, list[GroupTask]]) -> dict[str, list[GroupTask]]:
         wanted = {gid: {user for task in todo for user in users_of(task.user, task.request)}
                   for gid, todo in tasks.items()}  # fmt: skip
-        held = await self._store.load_groups(wanted)
-        # now, and not later: what is on its way becomes a mark that this load does not show
+        # before and after, and not later: what is on its way may become a mark that this load does not show
+        before = {gid: self._marking.version(gid) for gid in tasks}
         held = {
-            gid: one._replace(mark=max(one.mark, self._marking.version(gid))) for gid, one in held.items()
+            gid: one._replace(mark=max(one.mark, before[gid], self._marking.version(gid)))
+            for gid, one in (await self._store.load_groups(wanted)).items()
         }
         rooms = await self._rooms(tasks)
         plans = {gid: self._fold(held.get(gid), todo, rooms) for gid, todo in tasks.items()}

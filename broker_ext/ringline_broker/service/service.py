@@ -39,7 +39,7 @@ from ringline_broker.service.group_queries import GroupQueries, Query
 from ringline_broker.service.groups import Groups, GroupTask
 from ringline_broker.service.marking import Marking
 from ringline_broker.service.membership import Audience, is_member
-from ringline_broker.service.newcomers import admit
+from ringline_broker.service.newcomers import NO_RULES, Rules, admit, rules_for
 from ringline_broker.service.outbox import News, Outbox
 from ringline_broker.service.ports import (
     Binding,
@@ -288,11 +288,11 @@ class Service:
             tasks = await self._attempt(tasks)
 
     async def _attempt(self, tasks: dict[str, list[Task]]) -> dict[str, list[Task]]:
-        held = await self._store.load(tasks)
-        # now, and not later: what is on its way becomes a mark that this load does not show
-        marks = {iid: max(one.mark, self._marking.version(iid)) for iid, one in held.items()}
-        tasks = await admit(self._store, tasks, held)
-        room = await self._rooms(tasks, held)
+        # before and after, and not later: what is on its way may become a mark that this load does not show
+        before = {iid: self._marking.version(iid) for iid in tasks}
+        held, rules, room = await self._look(tasks)
+        marks = {iid: max(one.mark, before[iid], self._marking.version(iid)) for iid, one in held.items()}
+        tasks = admit(tasks, held, rules)
         plans = {iid: self._fold(held.get(iid), marks.get(iid, 0), todo, room) for iid, todo in tasks.items()}
         changes = [
             Change(plan.invitation, plan.version, plan.size)
@@ -310,10 +310,17 @@ class Service:
         await self._publish(done)
         return {iid: tasks[iid] for iid in lost}
 
-    async def _rooms(self, tasks: dict[str, list[Task]], held: dict[str, Held]) -> dict[str, Room]:
-        """How much more each user of this turn's new invitations may take."""
-        users = makers(tasks, held)
-        return await self._quotas.rooms(users) if users else {}
+    async def _look(self, tasks: dict[str, list[Task]]) -> tuple[dict[str, Held], Rules, dict[str, Room]]:
+        """The invitations, what decides about new ones, and how much more each who makes one may take: asked at once,
+        for a store that answers in one go what is.
+        """
+        users = makers(tasks)
+        if not users:
+            return await self._store.load(tasks), NO_RULES, {}
+        held, rules, room = await asyncio.gather(
+            self._store.load(tasks), rules_for(self._store, tasks), self._quotas.rooms(users)
+        )
+        return held, rules, room
 
     def _fold(self, held: Held | None, mark: int, todo: list[Task], room: dict[str, Room]) -> _Plan:
         plan = _Plan(held, mark, None if held is None else held.invitation)

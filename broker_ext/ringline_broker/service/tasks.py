@@ -17,21 +17,21 @@ class Task(NamedTuple):
     fault: Refused | None = None
 
 
-def new_ones(tasks: dict[str, list[Task]], held: dict[str, Held]) -> Iterator[tuple[str, Invite]]:
-    """The requests among these that would make an invitation, each with its user."""
-    for iid, todo in tasks.items():
-        if is_free(held.get(iid)):
-            for task in todo:
-                if isinstance(task.command, Ask) and isinstance(task.request, Invite):
-                    yield task.command.user, task.request
+def invites(tasks: dict[str, list[Task]]) -> Iterator[tuple[str, Invite]]:
+    """The requests among these that make an invitation, if there is none of that id, each with its user."""
+    for todo in tasks.values():
+        for task in todo:
+            if isinstance(task.command, Ask) and isinstance(task.request, Invite):
+                yield task.command.user, task.request
 
 
-def makers(tasks: dict[str, list[Task]], held: dict[str, Held]) -> set[str]:
-    """Whose requests would make a new record: an invitation, or the memory of one that was cancelled before it came."""
+def makers(tasks: dict[str, list[Task]]) -> set[str]:
+    """Whose requests make a new record, if there is none of that id: an invitation, or the memory of one that was
+    cancelled before it came.
+    """
     return {
         task.command.user
-        for iid, todo in tasks.items()
-        if is_free(held.get(iid))
+        for todo in tasks.values()
         for task in todo
         if isinstance(task.command, Ask) and isinstance(task.request, Invite | Cancel)
     }

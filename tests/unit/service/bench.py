@@ -80,6 +80,7 @@ class FaultyStore(MemoryStore):
         before_commit: another process, which is faster; called once, before the next commit.
         after_commit: called once, after the next commit.
         gate: loading waits for it, where it is set.
+        answer_gate: what was loaded waits for it, where it is set: a store that answers late.
     """
 
     def __init__(self, clock: ManualClock) -> None:
@@ -89,6 +90,7 @@ class FaultyStore(MemoryStore):
         self.before_commit: Callable[[], Awaitable[object]] | None = None
         self.after_commit: Callable[[], object] | None = None
         self.gate: asyncio.Event | None = None
+        self.answer_gate: asyncio.Event | None = None
         self.commits: list[int] = []
         self.closed = False
 
@@ -100,7 +102,10 @@ class FaultyStore(MemoryStore):
         if self.gate is not None:
             await self.gate.wait()
         self._check("load")
-        return await super().load(iids)
+        found = await super().load(iids)
+        if self.answer_gate is not None:
+            await self.answer_gate.wait()
+        return found
 
     async def commit(self, changes: Sequence[Change]) -> list[bool]:
         if (other := self.before_commit) is not None:

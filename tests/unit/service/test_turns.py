@@ -266,6 +266,26 @@ def test_what_is_handed_over_while_an_earlier_version_waits_for_its_mark_is_mark
     run(main)
 
 
+def test_what_is_marked_while_a_store_answers_is_not_published_again() -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            said: asyncio.Future[Reach] = asyncio.get_running_loop().create_future()
+            bench.broker.reach["bob"] = lambda: asyncio.shield(said)
+            await bench.ask("ann", invite("bob"))
+            bench.broker.reach.clear()
+            bench.store.answer_gate = asyncio.Event()
+            bench.take("bob", accept())
+            await let_run()
+            said.set_result(Reach.SOMEBODY)
+            await let_run()
+            assert await bench.mark_of(IID) == 1
+            bench.store.answer_gate.set()
+            await let_run()
+            assert bench.broker.names("bob") == ["invited", "accepted"]
+
+    run(main)
+
+
 @pytest.mark.parametrize("how_many", [1, 600])
 def test_recovery_publishes_what_a_crash_left(how_many: int) -> None:
     async def main() -> None:
