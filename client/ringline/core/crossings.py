@@ -79,12 +79,15 @@ class Crossings:
     def free(
         self, held: HeldInvitation, taken: Sequence[Event], others: Iterable[HeldInvitation]
     ) -> list[HeldInvitation]:
-        """This user's invitation came to be, and by then some had settled: they never were to ring for it. Say which
-        of theirs give way to it no more.
+        """An invitation came to be, and by then some had settled: they never were to ring for it. Or it is over, and
+        was when another was made. Say which give way to it no more.
         """
-        if held.invited not in taken:
-            return []
-        return self.release(held.iid, [one for one in others if one.inviter in held.parts])
+        giving_way = [one for one in others if one.gives_way_to == held.iid]
+        is_new = held.invited in taken
+        return self.release(
+            held.iid,
+            [one for one in giving_way if (is_new and one.inviter in held.parts) or self._came_later(one, held)],
+        )
 
     @staticmethod
     def _came_later(one: HeldInvitation, standing: HeldInvitation | None) -> bool:
@@ -98,7 +101,7 @@ class Crossings:
         found = [
             self._cross(*self._sorted(held, other))
             for other in others
-            if other.is_open and not other.crossing and self._do_cross(held, other)
+            if not other.crossing and (self._do_cross(held, other) or self._did_cross(held, other))
         ]
         if held.is_pending_for(self._user) and not held.crossing:
             found += [
@@ -112,6 +115,21 @@ class Crossings:
         if (one.inviter == self._user) == (other.inviter == self._user):
             return False
         return one.is_pending_for(other.inviter) and other.is_pending_for(one.inviter)
+
+    def _did_cross(self, own: HeldInvitation, over: HeldInvitation) -> bool:
+        """Whether this user's invitation, heard of only now, was made before the other was over: the other side, who
+        may have heard of it at once, lets it give way. Of one with more invitees it is not known when each settled.
+        """
+        return (
+            own.inviter == self._user
+            and own.invited is not None
+            and over.ended_ts > own.invited.ts > 0
+            and own.is_pending_for(over.inviter)
+            and over.outcome != "dropped"
+            and over.invited is not None
+            and over.invited.to == (self._user,)
+            and over.iid.encode() < own.iid.encode()
+        )
 
     def _sorted(self, one: HeldInvitation, other: HeldInvitation) -> tuple[HeldInvitation, HeldInvitation]:
         """The outgoing one first."""

@@ -4,7 +4,17 @@ from itertools import permutations
 
 import pytest
 
-from ringline.protocol.messages import Answer, Cancel, Cancelled, Ended, Invited, OnInvitation, Refusal, Rejected
+from ringline.protocol.messages import (
+    Accepted,
+    Answer,
+    Cancel,
+    Cancelled,
+    Ended,
+    Invited,
+    OnInvitation,
+    Refusal,
+    Rejected,
+)
 from tests.unit.client.world import Device, World
 from tests.unit.engine.play import accept, cancel, invite, new_id, reject
 
@@ -341,3 +351,33 @@ def test_one_that_gives_way_does_not_ring_because_the_one_that_stands_is_rejecte
     ann.hear(Rejected(iid=LOW, n=2, p=1, by="bob", dev="b1", end="rejected"))
     ann.hear(Cancelled(iid=HIGH, n=2, p=1, by="bob", dev="b1", out=("ann",), reason="crossing", end="cancelled"))
     assert ann.names(HIGH) == []
+
+
+def _with_a_call_from_ann(name: str) -> Device:
+    """A device that holds ann's call to bob, made at 100."""
+    device = Device(name)
+    device.connect()
+    device.answer(Answer(re=device.take_sync().id))
+    device.hear(Invited(iid=LOW, n=1, ts=100, by="ann", dev="d1", to=("bob",), ttl=30_000))
+    return device
+
+
+@pytest.mark.parametrize(("made", "gives_way"), [(110, True), (120, False)])
+def test_a_call_whose_news_comes_late_gives_way_as_the_other_side_had_it(*, made: int, gives_way: bool) -> None:
+    """Another of bob's devices has accepted meanwhile; ann heard of bob's call while hers stood, and does not ring."""
+    bob = _with_a_call_from_ann("bob")
+    asked = bob.request(invite("ann", iid=HIGH))
+    bob.hear(Accepted(iid=LOW, n=2, p=1, ts=120, by="bob", dev="b2", end="accepted"))
+    bob.hear(Invited(iid=HIGH, n=1, ts=made, by="bob", dev="d1", re=asked, to=("ann",), ttl=30_000))
+    taken_back = [one for one in bob.outgoing if isinstance(one, Cancel) and one.iid == HIGH]
+    assert [one.reason for one in taken_back] == ["crossing"] * gives_way
+
+
+@pytest.mark.parametrize(("made", "rings"), [(110, False), (120, True)])
+def test_a_call_made_after_the_other_was_over_rings_though_it_was_heard_of_before(*, made: int, rings: bool) -> None:
+    """Several workers keep no order between invitations."""
+    ann = _with_a_call_from_ann("ann")
+    ann.hear(Invited(iid=HIGH, n=1, ts=made, by="bob", dev="b1", to=("ann",), ttl=30_000))
+    assert ann.names(HIGH) == []
+    ann.hear(Accepted(iid=LOW, n=2, p=1, ts=120, by="bob", dev="b2", end="accepted"))
+    assert ann.names(HIGH) == ["receive_new_invitation"] * rings
