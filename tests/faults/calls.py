@@ -37,8 +37,11 @@ OUTCOMES: Final[dict[str, tuple[str, ...]]] = {
     "withdraw": ("cancelled",),
     "notice": ("notice",),
     "parties": ("accepted", "rejected"),
+    "group": ("accepted", "rejected"),
+    "group_timeout": ("timed_out",),
+    "crossing": ("accepted", "cancelled", "timed_out"),
 }
-"""What may come of each kind."""
+"""What may come of each kind; the last three are a crowd's."""
 
 
 @dataclass(slots=True)
@@ -115,14 +118,18 @@ class Stage:
         caller = self._rng.choice(self.fleet.of(self._rng.choice(self._callers)))
         invitees = tuple(self._rng.sample(self._callees, INVITEES.get(kind, 1)))
         timeout = {"timeout": self._rng.randint(1, 2), "late": 1, "mixed": 2}.get(kind, LONG_S)
+        return self._invite(
+            kind, caller, invitees, timeout, answers={"first": FIRST, "notice": NONE}.get(kind),
+            audience="parties" if kind == "parties" else "",
+        )  # fmt: skip
+
+    def _invite(
+        self, kind: str, caller: WatchedDevice, invitees: tuple[str, ...], timeout: int = LONG_S, **more: Any
+    ) -> Call:
         number = len(self.calls)
         call = Call(number, kind, caller, invitees, timeout, f"{kind}-{number}-{secrets.token_hex(6)}")
         self.calls[call.iid] = call
-        answers = {"first": FIRST, "notice": NONE}.get(kind)
-        call.do(
-            "invite", caller, invitees, {"call": number}, timeout=timeout, answers=answers, invite_id=call.iid,
-            audience="parties" if kind == "parties" else "",
-        )  # fmt: skip
+        call.do("invite", caller, invitees, {"call": number}, timeout=timeout, invite_id=call.iid, **more)
         if kind == "withdraw":
             call.do("cancel", caller, call.iid)
         return call
@@ -133,24 +140,24 @@ class Stage:
 
     def was_made(self, call: Call) -> bool:
         """Whether anybody heard of it, or its invite was done; an invite that lasts a second may come to nothing."""
-        return call.acts[0].refusal() is None or any(d.heard.names(call.iid) for d in self.devices_of(call))
+        return call.acts[0].refusal() is None or any(d.heard.of(call.iid) for d in self.devices_of(call))
 
     def await_end(self, bound_s: float = BOUND_S) -> None:
         """Wait until every device of every party has heard how each call ended."""
         for call in self.calls.values():
             if self.was_made(call):
                 for device in self.devices_of(call):
-                    is_over = partial(device.heard.is_over, call.iid)
-                    device.heard.wait_for(is_over, f"told at {device.name} how {call.iid} ended", bound_s)
+                    is_told, what = partial(self.is_told, call, device), f"told at {device.name} how {call.iid} ended"
+                    device.heard.wait_for(is_told, what, bound_s, call.iid)
 
-    def state(self, call: Call) -> InvitationState | None:
-        """What the server says of it; None where it has never heard of it."""
-        try:
-            return call.caller.client.state(call.iid)
-        except SignalingError as refused:
-            if refused.name != "unknown_invitation":
-                raise
-            return None
+    def is_told(self, call: Call, device: WatchedDevice) -> bool:
+        """Whether a device has heard how a call ended."""
+        return device.heard.is_over(call.iid)
+
+    def states(self) -> dict[str, InvitationState | None]:
+        """What the server says of each; None where it has never heard of it."""
+        asked = {iid: call.caller.client.get(iid) for iid, call in self.calls.items()}
+        return {iid: _state(handle) for iid, handle in asked.items()}
 
     def _react(self, how: Callable[[Call, WatchedDevice], None], device: WatchedDevice, event: Any) -> None:
         call = self.calls.get(event.invite_id)
@@ -197,6 +204,15 @@ class Stage:
     def _is_modified(self, call: Call, device: WatchedDevice) -> None:
         if call.kind == "modify" and device.user in call.invitees and device.name.endswith("-0"):
             call.do("accept", device, call.iid)
+
+
+def _state(asked: RequestHandle[InvitationState]) -> InvitationState | None:
+    try:
+        return asked.result(2 * BOUND_S)
+    except SignalingError as refused:
+        if refused.name != "unknown_invitation":
+            raise
+        return None
 
 
 def people(fleet: Fleet, callers: int, callees: int, **more: Any) -> tuple[list[str], list[str]]:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from ringline.client import SignalingClient
 from ringline.core.core import Counts
 from ringline.protocol.errors import ProtocolError
 from ringline.protocol.messages import Sync, decode_answer
-from tests.support.recorder import Recorder
+from tests.support.recorder import Heard, Recorder
 
 BOUND_S = 15.0
 
@@ -42,6 +43,11 @@ class Watch:
         """Wait until the trap springs; False where it did not."""
         with self.changed:
             return self.changed.wait_for(lambda: self._trap is None, bound_s)
+
+    def await_moment(self, at: float) -> None:
+        """Wait until the monotonic clock is there, while devices go on."""
+        with self.changed:
+            self.changed.wait_for(lambda: time.monotonic() >= at, max(0.0, at - time.monotonic()))
 
     def await_heard(self, count: int) -> None:
         """Wait until so many messages were heard."""
@@ -95,12 +101,7 @@ class WatchedClient(SignalingClient):
 
     def on_lost(self, reason: str, retry_in: float | None) -> None:
         with self._lock:
-            was_online = self._core._online
-            cut = sum(
-                waiting.sends > 0 and not isinstance(waiting.request, Sync)
-                for lane in self._core._lanes._lanes.values()
-                for waiting in lane
-            )
+            was_online, cut = self._core._online, self.unanswered
             super().on_lost(reason, retry_in)
         if was_online and retry_in is not None:
             self.losses += 1
@@ -110,21 +111,50 @@ class WatchedClient(SignalingClient):
     def is_online(self) -> bool:
         return self._core._online
 
+    @property
+    def unanswered(self) -> int:
+        """How many of its requests are under way."""
+        with self._lock:
+            return sum(
+                waiting.sends > 0 and not isinstance(waiting.request, Sync)
+                for lane in self._core._lanes._lanes.values()
+                for waiting in lane
+            )
+
 
 class FaultRecorder(Recorder):
-    """A recorder that can be waited on for anything."""
+    """A recorder that can be waited on for anything, and finds what is about one invitation at once."""
 
-    def wait_for(self, is_so: Callable[[], object], what: str, bound_s: float = BOUND_S) -> None:
-        """Wait until something is so that callbacks bring about. Fails with all that came instead."""
+    def __init__(self) -> None:
+        super().__init__()
+        self._of: defaultdict[str | None, list[Heard]] = defaultdict(list)
+
+    def _note(self, name: str, event: Any) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: bool(is_so()), bound_s), f"not {what} in {bound_s} s: {self._heard}"
+            self._of[getattr(event, "invite_id", None)].append((name, event))
+        super()._note(name, event)
+
+    def of(self, invite_id: str) -> list[Heard]:
+        """The callbacks of one invitation so far, in order."""
+        with self._changed:
+            return list(self._of.get(invite_id, ()))
+
+    def wait_for(
+        self, is_so: Callable[[], object], what: str, bound_s: float = BOUND_S, invite_id: str | None = None
+    ) -> None:
+        """Wait until something is so that callbacks bring about. Fails with all that came instead, of one invitation
+        or of all.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: bool(is_so()), bound_s):
+                heard = self._heard if invite_id is None else self.of(invite_id)
+                raise AssertionError(f"not {what} in {bound_s} s: {heard}")
 
     def is_over(self, invite_id: str) -> bool:
         """Whether it was heard how this ended: ended, or missed with an outcome."""
         return any(
-            event.invite_id == invite_id and (name == "invitation_ended" or event.outcome is not None)
-            for name, event in self.all
-            if name in ("invitation_ended", "invitation_missed")
+            name == "invitation_ended" or (name == "invitation_missed" and event.outcome is not None)
+            for name, event in self.of(invite_id)
         )
 
 
@@ -147,9 +177,10 @@ class WatchedDevice:
 class Fleet:
     """The devices of a test."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, client: type[WatchedClient] = WatchedClient) -> None:
         self.url = url
         self.watch = Watch()
+        self._new_client = client
         self.devices: list[WatchedDevice] = []
 
     def __enter__(self) -> Self:
@@ -165,7 +196,7 @@ class Fleet:
     def add(self, user: str, name: str, url: str | None = None, **more: Any) -> WatchedDevice:
         """A device, not connected."""
         heard = FaultRecorder()
-        client = WatchedClient(url or self.url, self.watch, user=user, device=name, listener=heard, **more)
+        client = self._new_client(url or self.url, self.watch, user=user, device=name, listener=heard, **more)
         device = WatchedDevice(client, heard)
         self.devices.append(device)
         return device
