@@ -133,7 +133,7 @@ class Outbox:
         self, fresh: "list[_Fresh]", sent: "list[_Sent]", alone: Callable[[Invitation], None]
     ) -> frozenset[str]:
         sent = _as_futures(sent)
-        await asyncio.wait([one.said for one in sent if isinstance(one.said, asyncio.Future)], timeout=REACH_WAIT_S)
+        await _said(sent, asyncio.get_running_loop().time() + REACH_WAIT_S)
         return await _lost(sent + self._tell_inviters(fresh, sent, alone))
 
     def _tell_inviters(
@@ -164,6 +164,17 @@ def _as_futures(sent: list[_Sent]) -> list[_Sent]:
     return [one if isinstance(one.said, Reach) else one._replace(said=asyncio.ensure_future(one.said)) for one in sent]
 
 
+async def _said(sent: list[_Sent], until_s: float | None) -> None:
+    """Wait until the broker has said something of each, at most until then. One after the other, since what is
+    acknowledged together needs one wait.
+    """
+    loop = asyncio.get_running_loop()
+    for one in sent:
+        if isinstance(one.said, asyncio.Future) and not one.said.done():
+            left_s = None if until_s is None else max(0, until_s - loop.time())
+            await asyncio.wait((one.said,), timeout=left_s)
+
+
 def _reach(one: _Sent) -> Reach:
     """What the broker has said; what it did not say in time, or cannot say, is unknown."""
     said = one.said
@@ -179,7 +190,7 @@ async def _lost(sent: list[_Sent]) -> frozenset[str]:
     """Whose events were given up, in part or all; known when the broker has said something of each message."""
     if any(not isinstance(one.said, Reach) for one in sent):
         sent = _as_futures(sent)
-        await asyncio.wait([one.said for one in sent if isinstance(one.said, asyncio.Future)])
+        await _said(sent, None)
     elif not any(one.said is Reach.LOST for one in sent):
         return _NOTHING
     return frozenset(name for one in sent if _reach(one) is Reach.LOST for name in one.names)
