@@ -4,6 +4,8 @@ from typing import Final
 
 MAX_PACKET_ID: Final = 65_535
 _MAX_LENGTH_BYTES: Final = 4
+_MORE: Final = 0x80
+"""The continuation bit: a byte of a length below it is the last."""
 _PUBACK: Final = bytes((4 << 4, 2))
 
 
@@ -24,10 +26,14 @@ def packet_at(buffer: bytes | bytearray, at: int, limit: int) -> tuple[int, int]
     Raises:
         Malformed: a body over the limit, or a length of more than four bytes.
     """
-    found = variable_integer(buffer, at + 1)
-    if found is None:
+    if at + 2 < len(buffer) and (length := buffer[at + 1]) < _MORE:  # nearly all have one byte of length, or two
+        start = at + 2
+    elif at + 2 < len(buffer) and (second := buffer[at + 2]) < _MORE:
+        length, start = buffer[at + 1] & 0x7F | second << 7, at + 3
+    elif (found := variable_integer(buffer, at + 1)) is None:
         return None
-    length, start = found
+    else:
+        length, start = found
     if length > limit:
         raise Malformed(f"a packet of {length} bytes; the limit is {limit}")
     return start, start + length
@@ -46,7 +52,7 @@ def variable_integer(data: bytes | bytearray, at: int) -> tuple[int, int] | None
             return None
         byte = data[at + i]
         length |= (byte & 0x7F) << (7 * i)
-        if byte < 0x80:  # noqa: PLR2004 - the continuation bit
+        if byte < _MORE:
             return length, at + i + 1
     raise Malformed("a length of more than four bytes")
 

@@ -167,6 +167,21 @@ def test_messages_on_topics_that_are_no_request_topics_are_passed_over(tmp_path:
         run(scenario(broker))
 
 
+def test_users_are_remembered_and_no_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ringline_broker.bindings.mqtt5.binding.USERS_KNOWN", 3)
+    binding = WorkerBinding(here(1), TOPICS, SHARE, SystemClock())
+    came: list[str] = []
+    binding.on_request = lambda incoming: came.append(incoming.user)
+    users = ["alice", "bob", "alice", "carol", "dave", "alice", "eve", "bob"]
+    for user in users:
+        binding._take(TOPICS.requests(user), b"", lambda: None)
+        binding._take(TOPICS.requests(f"{user}/x"), b"", lambda: None)
+        assert TOPICS.requests(user) in binding._users
+        assert len(binding._users) <= 3
+    assert came == users
+    assert binding.counts()["strays"] == len(users)
+
+
 def test_a_call_goes_through(tmp_path: Path) -> None:
     """The service over this binding, real devices on both sides."""
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import mqtt5
+import pytest
 
 from ringline_broker.bindings.mqtt5.address import LinkBounds
 from ringline_broker.service.ports import Reach
@@ -66,6 +67,46 @@ def test_one_turn_of_the_loop_is_one_send() -> None:
                 peer.publish("t", 30_000 * b"x")
             assert len(sends) >= 4, "a turn that makes much sends before its end"
             peer.connection._transport = transport
+            peer.close()
+
+    run(scenario())
+
+
+class CountingClock(ManualClock):
+    """Counts how often it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = 0
+
+    def monotonic_ms(self) -> int:
+        self.read += 1
+        return super().monotonic_ms()
+
+
+def test_the_clock_is_read_once_however_much_comes_at_once() -> None:
+    async def part(visit: Visit) -> None:
+        await visit.accept()
+        await visit.at_end()
+
+    async def scenario() -> None:
+        clock = CountingClock()
+        async with FakeBroker(part) as broker:
+            peer = await Peer(clock=clock).join(here(broker.port))
+            told = [peer.publish("t", expiry_ms=60_000) for _ in range(40)]
+            acks = [mqtt5.PubAckPacket(packet_id).write() for packet_id in range(1, 41)]
+            clock.advance(700)
+            clock.read = 0
+            peer.connection.data_received(b"".join(acks[:39]))
+            assert clock.read == 1
+            assert [one.done() for one in told] == 39 * [True] + [False]
+            assert sum(peer.outbound.seconds.counts) == 5, "of every eight the first"
+            assert peer.outbound.seconds.total == pytest.approx(5 * 0.7)
+            clock.advance(300)
+            assert peer.outbound.silent_ms == 300
+            peer.connection.data_received(acks[39])
+            peer.publish("t")
+            assert peer.outbound.silent_ms == 0
             peer.close()
 
     run(scenario())

@@ -6,6 +6,7 @@ import pytest
 
 from ringline_broker.bindings.mqtt5.counters import LinkCounters
 from ringline_broker.bindings.mqtt5.outbound import LAST_PACKET_ID, Outbound
+from ringline_broker.bindings.mqtt5.packets import PubAck
 from ringline_broker.service.ports import Reach
 from ringline_broker.testing import ManualClock
 from tests.unit.mqtt5.peers import run
@@ -20,8 +21,8 @@ class Wire:
         self.out = Outbound(max_messages, max_bytes, self.clock.monotonic_ms, self.counters)
         self.sent: list[tuple[int, bytes, int | None]] = []
 
-    def pump(self) -> None:
-        while (ready := self.out.next()) is not None:
+    def pump(self, now_ms: int) -> None:
+        while (ready := self.out.next(now_ms)) is not None:
             packet_id, message, left_s = ready
             self.sent.append((packet_id, message.payload, left_s))
 
@@ -30,6 +31,9 @@ class Wire:
 
     def put(self, payload: bytes, expiry_ms: int | None = None) -> asyncio.Future[Reach]:
         return self.out.put("t", payload, expiry_ms)
+
+    def acknowledge(self, packet_id: int, code: int) -> None:
+        self.out.acknowledged(PubAck(packet_id, code), self.clock.monotonic_ms())
 
     def payloads(self) -> list[bytes]:
         return [payload for _, payload, _ in self.sent]
@@ -41,7 +45,7 @@ def test_no_more_than_the_window_is_on_its_way() -> None:
         wire.attach(3)
         told = [wire.put(bytes((n,))) for n in range(8)]
         assert (wire.out.in_flight, wire.out.waiting) == (3, 5)
-        wire.out.acknowledged(wire.sent[1][0], 0)
+        wire.acknowledge(wire.sent[1][0], 0)
         assert (wire.out.in_flight, wire.out.waiting) == (3, 4)
         assert [one.done() for one in told] == [False, True] + 6 * [False]
         assert wire.payloads() == [bytes((n,)) for n in range(4)]
@@ -55,10 +59,10 @@ def test_what_the_broker_said_is_told() -> None:
         wire.attach()
         told = [wire.put(b"") for _ in range(3)]
         for (packet_id, _, _), code in zip(wire.sent, (0, 0x10, 0x87), strict=True):
-            wire.out.acknowledged(packet_id, code)
+            wire.acknowledge(packet_id, code)
         assert [one.result() for one in told] == [Reach.SOMEBODY, Reach.NOBODY, Reach.UNKNOWN]
         assert (wire.counters.published, wire.counters.refused, wire.out.last_refusal) == (2, 1, 0x87)
-        wire.out.acknowledged(4_711, 0)  # an id nobody used
+        wire.acknowledge(4_711, 0)  # an id nobody used
         assert wire.out.empty.is_set()
 
     run(scenario())
@@ -69,7 +73,7 @@ def test_what_was_not_acknowledged_goes_again_first_and_in_order() -> None:
         wire = Wire()
         wire.attach(3)
         told = [wire.put(bytes((n,))) for n in range(5)]
-        wire.out.acknowledged(wire.sent[0][0], 0)
+        wire.acknowledge(wire.sent[0][0], 0)
         wire.out.detach()
         assert (wire.out.in_flight, wire.out.waiting, wire.counters.repeated) == (0, 4, 3)
         wire.put(b"later")
@@ -77,7 +81,7 @@ def test_what_was_not_acknowledged_goes_again_first_and_in_order() -> None:
         wire.attach(10)
         assert wire.payloads() == [b"\1", b"\2", b"\3", b"\4", b"later"]
         for packet_id, _, _ in wire.sent:
-            wire.out.acknowledged(packet_id, 0)
+            wire.acknowledge(packet_id, 0)
         assert all(one.result() is Reach.SOMEBODY for one in told)
 
     run(scenario())
@@ -96,7 +100,7 @@ def test_what_is_over_the_bound_is_given_up_and_said_so(
         assert len(caplog.records) == 3  # the first, the second, the fourth
         wire.attach()
         for packet_id, _, _ in list(wire.sent):
-            wire.out.acknowledged(packet_id, 0)
+            wire.acknowledge(packet_id, 0)
         assert not wire.put(10 * b"x").done()  # there is room again
 
     run(scenario())
@@ -108,8 +112,19 @@ def test_what_a_broker_has_no_room_for_is_tried_again_and_what_it_forbids_is_not
         wire = Wire()
         wire.attach()
         told = wire.put(b"")
-        wire.out.acknowledged(wire.sent[0][0], code)
+        wire.acknowledge(wire.sent[0][0], code)
         assert told.result() is reach
+
+    run(scenario())
+
+
+def test_what_the_broker_says_of_a_refusal_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        wire = Wire()
+        wire.attach()
+        wire.put(b"")
+        wire.out.acknowledged(PubAck(wire.sent[0][0], 0x87, "not you"), 0)
+        assert "'not you'" in caplog.text
 
     run(scenario())
 
@@ -140,11 +155,11 @@ def test_it_is_told_how_long_a_broker_has_acknowledged_nothing() -> None:
         wire.put(b"")
         wire.clock.advance(300)
         assert wire.out.silent_ms == 1_000
-        wire.out.acknowledged(wire.sent[0][0], 0)
+        wire.acknowledge(wire.sent[0][0], 0)
         assert wire.out.silent_ms == 0
         wire.clock.advance(1)
         assert wire.out.silent_ms == 1
-        wire.out.acknowledged(wire.sent[1][0], 0)
+        wire.acknowledge(wire.sent[1][0], 0)
         wire.clock.advance(1)
         assert wire.out.silent_ms == 0
 
@@ -159,7 +174,7 @@ def test_packet_ids_in_use_are_not_used_again() -> None:
         first = wire.sent[0][0]
         for _ in range(LAST_PACKET_ID + 10):
             wire.put(b"")
-            wire.out.acknowledged(wire.sent[-1][0], 0)
+            wire.acknowledge(wire.sent[-1][0], 0)
         ids = [packet_id for packet_id, _, _ in wire.sent]
         assert ids.count(first) == 1
         assert (min(ids), max(ids)) == (1, LAST_PACKET_ID)
@@ -173,7 +188,7 @@ def test_whoever_gave_up_waiting_stops_nothing() -> None:
         told = wire.put(b"")
         told.cancel()
         wire.attach()
-        wire.out.acknowledged(wire.sent[0][0], 0)
+        wire.acknowledge(wire.sent[0][0], 0)
         assert wire.counters.published == 1
 
     run(scenario())

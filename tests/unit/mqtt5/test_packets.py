@@ -1,10 +1,16 @@
-"""A stream of bytes becomes packets, whatever its pieces, and never more than the limit."""
+"""A stream of bytes becomes packets, whatever its pieces, and never more than the limit; what is done without the codec
+comes out as with it.
+"""
+
+from itertools import product
 
 import mqtt5
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ringline_broker.bindings.framing import Malformed
-from ringline_broker.bindings.mqtt5.packets import Packet, PacketReader, Publish
+from ringline_broker.bindings.mqtt5.packets import Packet, PacketReader, PubAck, Publish, publish
 
 QOS_1 = mqtt5.QoS.AT_LEAST_ONCE
 SENT = mqtt5.PublishPacket("a/b", b"x" * 300, qos=QOS_1, packet_id=258, user_properties=[("k", "v" * 200)]).write()
@@ -22,8 +28,7 @@ def test_packets_come_whole_whatever_the_pieces(size: int) -> None:
     reader = PacketReader(1_000)
     came = [packet for at in range(0, len(stream), size) for packet in fed(reader, stream[at : at + size])]
     assert came[0] == Publish("a/b", b"x" * 300, 258)
-    assert isinstance(came[1], mqtt5.PubAckPacket)
-    assert came[1].packet_id == 9
+    assert came[1] == PubAck(9, 0)
     assert came[2] == Publish("c", b"", None)
     assert isinstance(came[3], mqtt5.PingRespPacket)
     assert len(came) == 4
@@ -35,7 +40,7 @@ def test_whoever_takes_one_packet_only_gets_the_next_later() -> None:
     for packet in reader.packets():
         assert isinstance(packet, Publish)
         break
-    assert [type(packet) for packet in reader.packets()] == [mqtt5.PubAckPacket]
+    assert list(reader.packets()) == [PubAck(9, 0)]
     assert fed(reader, SENT[7:]) == [Publish("a/b", b"x" * 300, 258)]
 
 
@@ -44,6 +49,59 @@ def test_a_packet_over_the_limit_is_refused_before_it_has_come() -> None:
     with pytest.raises(Malformed, match="the limit is"):
         fed(reader, SENT[:3])
     assert fed(PacketReader(len(SENT) - 3), SENT)
+
+
+def read_by_the_codec(packet: bytes) -> PubAck | None:
+    """None where it is none."""
+    try:
+        ack, size = mqtt5.read(memoryview(packet))
+    except ValueError:
+        return None
+    assert isinstance(ack, mqtt5.PubAckPacket)
+    return PubAck(ack.packet_id, int(ack.reason_code), ack.reason_str) if size == len(packet) else None
+
+
+@pytest.mark.parametrize("first", [0x40, 0x41, 0x42, 0x48])
+def test_a_puback_is_read_as_the_codec_reads_it(first: int) -> None:
+    good = (b"", b"\0", b"\5\x1f\0\2no", b"\3\x1f\0\0")
+    bad = (b"\1", b"\0\0", b"\x80", b"\x80\0", b"\6\x1f\0\2no", b"\2\x23\0")
+    with_code = (b"\1\2" + bytes((code,)) + rest for code, rest in product(range(256), good + bad))
+    bodies = [b"", b"\1", b"\1\2", b"\0\0", *with_code]
+    read = 0
+    for body in bodies:
+        packet = bytes((first, len(body))) + body
+        expected = read_by_the_codec(packet)
+        if expected is None:
+            with pytest.raises(Malformed):
+                fed(PacketReader(1_000), packet)
+        else:
+            assert fed(PacketReader(1_000), packet) == [expected]
+            read += 1
+    assert read == (2 + 9 * len(good) if first == 0x40 else 0), "there are nine codes"
+
+
+@given(
+    topic=st.text(st.characters(codec="utf-8", exclude_characters="+#"), min_size=1, max_size=200),
+    payload=st.binary(max_size=300) | st.integers(16_000, 17_000).map(bytes),
+    packet_id=st.integers(1, 65_535),
+    expiry_s=st.none() | st.integers(0, 0xFFFF_FFFF),
+)
+@example(topic="t", payload=bytes(127 - 6), packet_id=1, expiry_s=None)
+@example(topic="t", payload=bytes(128 - 6), packet_id=1, expiry_s=None)
+@example(topic="t", payload=bytes(127 - 11), packet_id=256, expiry_s=0)
+@example(topic="t", payload=bytes(128 - 11), packet_id=256, expiry_s=0)
+@example(topic="t", payload=bytes(16_383 - 6), packet_id=1, expiry_s=None)
+@example(topic="t", payload=bytes(16_384 - 6), packet_id=1, expiry_s=None)
+@example(topic="t", payload=bytes(2_097_151 - 6), packet_id=1, expiry_s=None)
+@example(topic="t", payload=bytes(2_097_152 - 6), packet_id=65_535, expiry_s=None)
+@example(topic="t" * 65_535, payload=b"", packet_id=65_535, expiry_s=0xFFFF_FFFF)
+def test_a_message_is_written_as_the_codec_writes_it(
+    topic: str, payload: bytes, packet_id: int, expiry_s: int | None
+) -> None:
+    expected = mqtt5.PublishPacket(
+        topic, payload, qos=QOS_1, packet_id=packet_id, message_expiry_interval=expiry_s
+    ).write()  # fmt: skip
+    assert publish(topic, payload, packet_id, expiry_s) == expected
 
 
 def test_strings_that_a_user_broke_break_nothing() -> None:

@@ -26,6 +26,8 @@ published, milliseconds.
 """
 SILENT_MS: Final = 1_000
 """How long a broker may take to acknowledge a message before it is one that does not answer, milliseconds."""
+USERS_KNOWN: Final = 4_096
+"""Request topics whose user is remembered; the next one, and all are forgotten: anybody may have any number of them."""
 HANDED_OVER_S: Final = 5.0
 """Seconds that the broker has to take what was published before a group's topic is taken away from all."""
 
@@ -101,6 +103,7 @@ class WorkerBinding:
         self._is_leaving = False
         self._permissions = permissions
         self._handed_over: asyncio.Future[Reach] | None = None
+        self._users: dict[str, str] = {}
         self.has_group_topics = permissions is not None and permissions.has_group_topics
         self.report: SelfTest | None = None
         """What the self-test at the start found."""
@@ -283,11 +286,16 @@ class WorkerBinding:
             log.warning("connection to the broker at %s lost: %s", self._address, reason)
 
     def _take(self, topic: str, payload: bytes, settle: Callable[[], None]) -> None:
-        user = self._topics.requester(topic)
+        user = self._users.get(topic)
         if user is None:
-            self._counters.strays += 1
-            settle()
-            return
+            user = self._topics.requester(topic)
+            if user is None:
+                self._counters.strays += 1
+                settle()
+                return
+            if len(self._users) >= USERS_KNOWN:
+                self._users.clear()
+            self._users[topic] = user
         self._counters.requests += 1
         self.on_request(Incoming(user, payload, self.now(), settle))
 

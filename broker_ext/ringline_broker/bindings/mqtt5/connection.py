@@ -25,7 +25,7 @@ from ringline_broker.bindings.mqtt5.failures import (
     tls_failed,
 )
 from ringline_broker.bindings.mqtt5.outbound import LAST_PACKET_ID, Outbound
-from ringline_broker.bindings.mqtt5.packets import Packet, PacketReader, Publish
+from ringline_broker.bindings.mqtt5.packets import Packet, PacketReader, PubAck, Publish, publish
 from ringline_broker.bindings.receipts import Receipts
 from ringline_broker.service.ports import Clock
 
@@ -102,6 +102,7 @@ class Connection(asyncio.Protocol):
         self._clock = clock
         self._reader = PacketReader(bounds.max_packet_bytes)
         self._receipts = Receipts(self._write, self._settled, lambda: not outbound.is_behind)
+        self._read_ms = 0
         self._held: Publish | None = None
         self._will_read = False
         self._transport: asyncio.Transport | None = None
@@ -216,6 +217,7 @@ class Connection(asyncio.Protocol):
         """Handle what is there, up to a message that is one too many."""
         if self._is_full():
             return
+        self._read_ms = self._outbound.now_ms()
         try:
             for packet in self._reader.packets():
                 self._handle(packet)
@@ -248,8 +250,8 @@ class Connection(asyncio.Protocol):
             self._log_in(packet)
         elif isinstance(packet, Publish):
             self._receive(packet)
-        elif isinstance(packet, mqtt5.PubAckPacket):
-            self._outbound.acknowledged(packet.packet_id, int(packet.reason_code), packet.reason_str)
+        elif isinstance(packet, PubAck):
+            self._outbound.acknowledged(packet, self._read_ms)
             self._receipts.flush()
         elif isinstance(packet, mqtt5.SubAckPacket | mqtt5.UnsubAckPacket):
             asked = self._asked.get(packet.packet_id)
@@ -308,13 +310,10 @@ class Connection(asyncio.Protocol):
 
     # What goes.
 
-    def _pump(self) -> None:
-        while self._is_writable and (ready := self._outbound.next()) is not None:
+    def _pump(self, now_ms: int = 0) -> None:
+        while self._is_writable and (ready := self._outbound.next(now_ms)) is not None:
             packet_id, message, left_s = ready
-            packet = mqtt5.PublishPacket(
-                message.topic, message.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=packet_id,
-                message_expiry_interval=left_s,
-            ).write()  # fmt: skip
+            packet = publish(message.topic, message.payload, packet_id, left_s)
             if self._max_sent_bytes and len(packet) > self._max_sent_bytes:
                 self._outbound.too_large(packet_id)
             else:

@@ -13,6 +13,7 @@ from typing import Final
 
 from ringline_broker.bindings.mqtt5.counters import LinkCounters
 from ringline_broker.bindings.mqtt5.failures import describe
+from ringline_broker.bindings.mqtt5.packets import PubAck
 from ringline_broker.metrics import Histogram
 from ringline_broker.service.ports import Reach
 
@@ -20,8 +21,7 @@ log = logging.getLogger(__name__)
 
 LAST_PACKET_ID: Final = 0xFF00
 """The packet ids above it are for SUBSCRIBE and UNSUBSCRIBE."""
-_SUCCESS: Final = 0x00
-_NOBODY: Final = 0x10
+_REACHED: Final = {0x00: Reach.SOMEBODY, 0x10: Reach.NOBODY}
 _TOO_LARGE: Final = 0x95
 _QUOTA: Final = 0x97
 _TIMED_OF: Final = 8
@@ -61,7 +61,7 @@ class Outbound:
     Args:
         max_messages: messages it may hold, those sent and not acknowledged among them.
         max_bytes: what their payloads may have together.
-        now_ms: the time, for expiry.
+        now_ms: the time.
         counters: where to count.
     """
 
@@ -70,7 +70,7 @@ class Outbound:
     ) -> None:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self.counters = counters or LinkCounters()
         self.seconds = Histogram()
         """From when a message was put to when the broker had it, of every eighth: all of them would cost too much."""
@@ -82,7 +82,7 @@ class Outbound:
         self._moved_ms = 0
         self._last_id = 0
         self._is_over = False
-        self._pump: Callable[[], None] = _nothing
+        self._pump: Callable[[int], None] = _nothing
         self._refusals: dict[int, int] = {}
         self.empty = asyncio.Event()
         """Set while there is nothing on its way."""
@@ -103,7 +103,7 @@ class Outbound:
     @property
     def silent_ms(self) -> int:
         """How long nothing of what was sent has been acknowledged, milliseconds; 0 while nothing is to be."""
-        return self._now_ms() - self._moved_ms if self._sent else 0
+        return self.now_ms() - self._moved_ms if self._sent else 0
 
     @property
     def is_behind(self) -> bool:
@@ -128,23 +128,24 @@ class Outbound:
             _warn_seldom(self.counters.overflowed, "given up: the broker takes them too slowly")
             told.set_result(Reach.LOST)
             return told
-        until_ms = None if expiry_ms is None else self._now_ms() + expiry_ms
-        since_ms = self._now_ms() if next(self._is_timed) else None
+        is_timed = next(self._is_timed)
+        now_ms = self.now_ms() if is_timed or expiry_ms is not None else 0
+        until_ms = None if expiry_ms is None else now_ms + expiry_ms
         self._bytes += len(payload)
-        self._waiting.append(Message(topic, payload, until_ms, told, since_ms))
+        self._waiting.append(Message(topic, payload, until_ms, told, now_ms if is_timed else None))
         self.empty.clear()
-        self._pump()
+        self._pump(now_ms)
         return told
 
-    def attach(self, pump: Callable[[], None], window: int) -> None:
+    def attach(self, pump: Callable[[int], None], window: int) -> None:
         """There is a connection.
 
         Args:
-            pump: called when there may be something to send.
+            pump: called when there may be something to send, with what `next` takes.
             window: messages that may be unacknowledged at once.
         """
         self._pump, self._window = pump, min(window, LAST_PACKET_ID)
-        pump()
+        pump(0)
 
     def detach(self) -> None:
         """The connection is gone: what it did not acknowledge goes first on the next one, in the order it was put."""
@@ -153,36 +154,41 @@ class Outbound:
         self._waiting.extendleft(reversed(self._sent.values()))
         self._sent.clear()
 
-    def next(self) -> tuple[int, Message, int | None] | None:
-        """The next message to send, if any may be: its packet id, itself, and its seconds left, rounded up."""
+    def next(self, now_ms: int) -> tuple[int, Message, int | None] | None:
+        """The next message to send, if any may be: its packet id, itself, and its seconds left, rounded up.
+
+        Args:
+            now_ms: the time; 0 where it is not known, and is read if it is needed.
+        """
         while self._waiting and len(self._sent) < self._window:
             message = self._waiting.popleft()
-            left_ms = None if message.until_ms is None else message.until_ms - self._now_ms()
+            left_ms = None if message.until_ms is None else message.until_ms - (now_ms or self.now_ms())
             if left_ms is not None and left_ms <= 0:
                 self.counters.expired += 1
                 self._let_go(message, Reach.UNKNOWN)
                 continue
             if not self._sent:
-                self._moved_ms = self._now_ms()
+                self._moved_ms = now_ms or self.now_ms()
             packet_id = self._free_id()
             self._sent[packet_id] = message
             return packet_id, message, None if left_ms is None else -(-left_ms // 1000)
         return None
 
-    def acknowledged(self, packet_id: int, code: int, reason: str | None = None) -> None:
+    def acknowledged(self, ack: PubAck, now_ms: int) -> None:
         """The broker has answered a message. An id it made up is passed over."""
-        message = self._sent.pop(packet_id, None)
+        message = self._sent.pop(ack.packet_id, None)
         if message is None:
             return
-        self._moved_ms = self._now_ms()
-        if code in (_SUCCESS, _NOBODY):
+        self._moved_ms = now_ms
+        if (reach := _REACHED.get(ack.code)) is not None:
             self.counters.published += 1
             if message.since_ms is not None:
-                self.seconds.observe((self._now_ms() - message.since_ms) / 1000)
-            self._let_go(message, Reach.SOMEBODY if code == _SUCCESS else Reach.NOBODY)
+                self.seconds.observe((now_ms - message.since_ms) / 1000)
+            self._let_go(message, reach)
         else:
-            self._refused(message, code, reason)
-        self._pump()
+            self._refused(message, ack.code, ack.reason)
+        if self._waiting:
+            self._pump(now_ms)
 
     def too_large(self, packet_id: int) -> None:
         """What `next` gave last is more than the broker takes, and was not sent."""
@@ -227,5 +233,5 @@ def _warn_seldom(count: int, text: str) -> None:
         log.warning("messages %s (%d so far)", text, count)
 
 
-def _nothing() -> None:
+def _nothing(_now_ms: int) -> None:
     pass
