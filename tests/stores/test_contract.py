@@ -56,6 +56,19 @@ def test_an_unknown_id_is_not_written_as_a_next_version(run: Run, store: Store) 
     assert iids_of(run, store, "ben", 0) == []
 
 
+def test_versions_of_one_invitation_are_written_one_after_the_other(
+    run: Run, store: Store, clock: ManualClock
+) -> None:
+    one = rung("i1", timeout=30)
+    over = accepted(one)
+    changes = [first(one), first(rung("i1", by="eve")), then(one, over), then(one, over), first(rung("i2"))]
+    assert run(store.commit(changes)) == [True, False, True, False, True]
+    assert (standing(run, store, "i1"), open_of(run, store, "ann")) == (over, 1)
+    clock.advance(NOW)
+    assert run(store.claim_due(LEASE, 10)) == ["i2"]
+    assert run(store.purge(store.now(), 10)) == 1
+
+
 def test_only_the_next_version_of_what_stands_is_written(run: Run, store: Store) -> None:
     one = rung("i1", to=("ben", "cas", "dot"))
     two = accepted(one, "ben")

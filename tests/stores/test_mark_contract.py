@@ -7,7 +7,7 @@ from ringline_broker.stores.redis.url import is_redis
 from ringline_broker.testing import ManualClock
 from tests.stores.calls import LEASE, change, mark_of, put
 from tests.stores.kinds import Place, Run
-from tests.stores.made import accepted, buried, rung
+from tests.stores.made import accepted, buried, rung, then
 
 
 def test_a_mark_moves_only_from_where_it_stands(run: Run, store: Store) -> None:
@@ -39,6 +39,18 @@ def test_marks_hold_while_others_are_committed(run: Run, store: Store) -> None:
     run(store.mark([Mark("i1", 0, 2)]))
     put(run, store, rung("i3"))
     assert mark_of(run, store, "i1") == 1
+
+
+def test_a_mark_moves_whatever_becomes_of_a_commit_after_it(run: Run, store: Store) -> None:
+    one, other = rung("i1", to=("ben", "cas")), rung("i2", to=("ben", "cas"))
+    two = accepted(one, "ben")
+    put(run, store, one, other)
+    run(store.mark([Mark("i1", 0, 1), Mark("i2", 5, 6)]))
+    assert run(store.commit([then(two, accepted(two, "cas")), then(other, accepted(other))])) == [False, True]
+    assert (mark_of(run, store, "i1"), mark_of(run, store, "i2")) == (1, 0)
+    run(store.mark([Mark("i1", 0, 2)]))
+    change(run, store, one, two)
+    assert mark_of(run, store, "i1") == 1, "it does not stand at 0"
 
 
 def test_a_mark_of_an_unknown_id_is_nothing(run: Run, store: Store) -> None:

@@ -14,8 +14,9 @@ from ringline_broker.service.ports import Change, GroupChange, Mark, StoreUnavai
 from ringline_broker.stores import open_store
 from ringline_broker.stores.sqlite import SqliteStore
 from ringline_broker.testing import ManualClock
+from tests.stores.calls import change, mark_of, put
 from tests.stores.kinds import WITHIN_S, Held, Place, Run, held_up, turn, watch
-from tests.stores.made import NOW, first, rung
+from tests.stores.made import NOW, accepted, first, rung
 from tests.stores.made_groups import founded
 
 # group commit
@@ -105,6 +106,18 @@ def test_marks_cost_no_transaction(run: Run, sqlite: Place) -> None:
     run(store.commit([first(rung("i2"))]))
     assert seen.count("COMMIT") == 1
     assert any(statement.startswith("UPDATE invitation SET mark") for statement in seen)
+
+
+def test_a_mark_costs_no_statement_where_its_invitation_is_written(run: Run, sqlite: Place) -> None:
+    store = sqlite.open_sqlite()
+    one = rung("i1", to=("ben", "cas"))
+    put(run, store, one)
+    run(store.mark([Mark("i1", 0, 1)]))
+    seen = watch(run, store)
+    change(run, store, one, accepted(one, "ben"))
+    assert len([statement for statement in seen if statement.startswith("UPDATE invitation")]) == 1
+    run(store.close())
+    assert mark_of(run, sqlite.open(), "i1") == 1
 
 
 def test_a_failed_transaction_loses_its_own_batch_and_no_other(run: Run, sqlite: Place) -> None:

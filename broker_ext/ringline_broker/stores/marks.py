@@ -29,6 +29,14 @@ class LateMarks:
         """Those of this id that wait."""
         return tuple(self._waiting.get(iid, ()))
 
+    def take(self, iid: str) -> Mark | None:
+        """The mark of this id that waits, where it is the only one; whoever takes it moves it."""
+        marks = self._waiting.get(iid, ())
+        if len(marks) != 1:
+            return None
+        del self._waiting[iid]
+        return marks[0]
+
     def before(self, work: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
         """The same work, after all marks that wait; from now on they do not."""
         marks, self._waiting = self._waiting, {}

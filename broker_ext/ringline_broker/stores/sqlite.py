@@ -17,7 +17,7 @@ from ringline_broker.stores.lock import FileLock
 from ringline_broker.stores.marks import moved
 from ringline_broker.stores.recent import Recent
 from ringline_broker.stores.record import decode, encode, parties
-from ringline_broker.stores.sqlite_base import Kept
+from ringline_broker.stores.sqlite_base import MARK_INVITATION, Kept
 from ringline_broker.stores.sqlite_blocks import SqliteBlocks
 from ringline_broker.stores.sqlite_groups import SqliteGroups
 from ringline_broker.stores.unmarked import Row, Unmarked
@@ -29,7 +29,8 @@ _INSERT: Final = (
     "ON CONFLICT DO NOTHING"
 )
 _UPDATE: Final = (
-    "UPDATE invitation SET inviter = ?, n = ?, due = ?, ended = ?, gid = ?, size = ?, body = ? WHERE iid = ? AND n = ?"
+    "UPDATE invitation SET inviter = ?, n = ?, due = ?, ended = ?, gid = ?, size = ?, body = ?, "
+    "mark = CASE mark WHEN ? THEN ? ELSE mark END WHERE iid = ? AND n = ?"
 )
 _TOMBSTONE: Final = "SELECT inviter, size FROM invitation WHERE iid = ? AND n = ?"
 _PARTY: Final = "INSERT OR IGNORE INTO party (user, iid) VALUES (?, ?)"
@@ -50,6 +51,7 @@ _USAGE: Final = (
 _BLOCKERS: Final = "SELECT DISTINCT user FROM blocklist"
 _LATE: Final = "SELECT iid, n, mark FROM invitation WHERE mark < n"
 _LATE_GROUPS: Final = "SELECT gid, n, mark FROM grp WHERE mark < n"
+_NO_MARK: Final = Mark("", -1, -1)
 _FOREVER: Final = 2**62
 _CACHE_KIB: Final = 65_536
 """Pages kept in memory, as far as there are so many; a busy server's index pages fit."""
@@ -104,11 +106,13 @@ class SqliteStore(SqliteGroups, SqliteBlocks):
     async def commit(self, changes: Sequence[Change]) -> list[bool]:
         """Write new versions where the expected one stands."""
         now = self.now()
+        # Some marks that wait are of what is written here; one statement does both.
+        marked = [(change, self._marks.take(change.invitation.iid) if change.expected else None) for change in changes]
 
         def write(db: sqlite3.Connection) -> _Written:
             db.execute("UPDATE clock SET ms = ?", (now,))
             left: list[tuple[str, int]] = []
-            written = [_write(db, change, left) for change in changes]
+            written = [_write(db, change, mark, left) for change, mark in marked]
             made = [change.invitation for change, done in zip(changes, written, strict=True) if done and makes(change)]
             db.executemany(_PARTY, [(user, one.iid) for one in made for user in one.parties])
             return _Written(written, left)
@@ -263,13 +267,19 @@ def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int, Kept]:
     return db, newest, kept
 
 
-def _write(db: sqlite3.Connection, change: Change, left: list[tuple[str, int]]) -> bool:
-    """Whether it was written. What it takes the place of, where that is a tombstone, is added to `left`."""
+def _write(db: sqlite3.Connection, change: Change, mark: Mark | None, left: list[tuple[str, int]]) -> bool:
+    """Whether it was written; the mark moves in any case. What it takes the place of, where that is a tombstone, is
+    added to `left`.
+    """
     i = change.invitation
     if not change.expected:
         done = db.execute(_INSERT, (i.iid, i.inviter, i.n, i.due, i.ended, i.gid, i.size, encode(i)))
         return done.rowcount == 1
     if replaces(change):
         left.extend(db.execute(_TOMBSTONE, (i.iid, change.expected)))
-    done = db.execute(_UPDATE, (i.inviter, i.n, i.due, i.ended, i.gid, i.size, encode(i), i.iid, change.expected))
-    return done.rowcount == 1
+    _, since, to = mark or _NO_MARK
+    row = (i.inviter, i.n, i.due, i.ended, i.gid, i.size, encode(i), since, to, i.iid, change.expected)
+    written = db.execute(_UPDATE, row).rowcount == 1
+    if mark is not None and not written:
+        db.execute(MARK_INVITATION, (to, i.iid, since))
+    return written

@@ -11,7 +11,8 @@ from ringline_broker.stores.unmarked import Unmarked
 from ringline_broker.stores.usage import UsageCounts
 from ringline_broker.stores.writer import WriterThread
 
-_MARK_INVITATION: Final = "UPDATE invitation SET mark = ? WHERE iid = ? AND mark = ?"
+MARK_INVITATION: Final = "UPDATE invitation SET mark = ? WHERE iid = ? AND mark = ?"
+"""Moves one mark; its parameters are `to`, the id and `since`."""
 _MARK_GROUP: Final = "UPDATE grp SET mark = ? WHERE gid = ? AND mark = ?"
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class SqliteBase(Closable):
         self._thread = thread
         self._time = time
         self._usage, self._blockers, self._late, self._late_groups = kept
-        self._marks = LateMarks(_MARK_INVITATION)
+        self._marks = LateMarks(MARK_INVITATION)
         self._group_marks = LateMarks(_MARK_GROUP)
 
     def now(self) -> int:

@@ -10,7 +10,7 @@ keys of a shard lie in one slot, and a script touches one shard only.
     unmarked:i, :g  zset    id by when it was committed or claimed, of invitations and groups whose mark is behind
     over            zset    kind, ticket and id by when it ended, of invitations and groups
     i:IID  g:GID    string  a record, see scripts/record.lua
-    c:USER          hash    what the user takes of this shard: o open, b bytes, g groups
+    c:USER          hash    what the user takes of this shard: o open, b bytes, g groups; what is 0 is mostly not there
     u:USER  o:GID   zset    iids of a user's invitations, of the open ones of a group
     m:USER          zset    gids of the groups a user is a member of
     p:GID           hash    a group's rows by user, each behind a letter for its standing

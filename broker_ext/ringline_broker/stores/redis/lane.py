@@ -144,11 +144,12 @@ class Lane:
         if touch is not None:
             # WAIT asks for this connection's last write; with one here, it covers also what was read before it.
             sent = [*commands, ("SET", f"{touch}seen", "1"), ("WAIT", self._wait, self._wait_ms)]
-        async with asyncio.timeout(self._bound_s + (self._wait_ms / 1_000 if self._wait else 0)):
-            if self._wire is None or self._wire.lost:
-                self._wire = None
+        until = asyncio.get_running_loop().time() + self._bound_s + (self._wait_ms / 1_000 if self._wait else 0)
+        if self._wire is None or self._wire.lost:
+            self._wire = None
+            async with asyncio.timeout_at(until):
                 self._wire = await self._dial()
-            replies = await self._wire.ask(sent)
+        replies = await self._wire.ask(sent, until)
         if touch is not None:
             self._check_replicas(*replies[-2:])
         return replies[: len(commands)]

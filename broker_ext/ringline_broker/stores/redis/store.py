@@ -125,11 +125,12 @@ class RedisStore(RedisGroups, RedisBlocks, RedisListing):
             one, expected, _ = change
             ticket = 0 if expected else self._tickets.next(now)
             of_group = (f"{base}o:{one.gid}",) if indexed and one.gid and not one.is_tombstone else ()
-            parties = [f"{base}u:{user}" for user in dict.fromkeys(one.parties)] if indexed and makes(change) else ()
+            parties = one.parties if one.seats else ()
+            listed = [f"{base}u:{user}" for user in dict.fromkeys(parties)] if indexed and makes(change) else ()
             due = "" if one.due is None else one.due
-            keys += [f"{base}i:{one.iid}", f"{base}c:{one.inviter}", *of_group, *parties]
-            args += [one.iid, expected, one.n, due, ticket, len(of_group), len(parties)]
-            args += [invitation_meta(one), encode(one)]
+            keys += [f"{base}i:{one.iid}", f"{base}c:{one.inviter}", *of_group, *listed]
+            args += [one.iid, expected, one.n, due, ticket, len(of_group), len(listed)]
+            args += [invitation_meta(one, parties), encode(one)]
         return call("commit", keys, [max(now * 1_000, self._tickets.last), now, base, *args])
 
     async def _commit_with_hints(
@@ -186,4 +187,4 @@ def _held(record: Record) -> Held:
 
 def _sum(rows: Sequence[Sequence[bytes | None]]) -> Usage:
     """What a user takes of all shards."""
-    return Usage(*(sum(int(row[at] or 0) for row in rows) for at in range(len(_COUNTS))))
+    return Usage(*[sum([int(one or 0) for one in counts]) for counts in zip(*rows, strict=True)])

@@ -28,9 +28,8 @@ class Record(NamedTuple):
     body: bytes
 
 
-def invitation_meta(one: Invitation) -> bytes:
-    """What scripts must know of an invitation."""
-    parties = () if one.is_tombstone else one.parties
+def invitation_meta(one: Invitation, parties: tuple[str, ...]) -> bytes:
+    """What scripts must know of an invitation; its parties are none where it is a tombstone."""
     return msgpack.packb((one.inviter, one.size, False if one.ended is None else one.ended, one.gid, parties))
 
 

@@ -34,18 +34,29 @@ class Wire(asyncio.Protocol):
         """Whether it is over."""
         return self._over.done()
 
-    async def ask(self, commands: Sequence[Command]) -> list[Reply]:
+    async def ask(self, commands: Sequence[Command], until: float | None = None) -> list[Reply]:
         """Send commands together and wait for all replies; errors are among them. One call at a time.
 
+        Args:
+            commands: these.
+            until: how long, by the loop's time; None where the caller sees to that.
+
         Raises:
-            OSError: the connection is lost; what became of the commands is not known.
+            OSError: the connection is lost, or TimeoutError; what became of the commands is not known.
         """
         if self._transport is None or self.lost:
             raise ConnectionResetError("it closed the connection")
         self._replies, self._wanted = [], len(commands)
-        self._answered = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._answered = loop.create_future()
         self._transport.write(b"".join(map(_pack, commands)))
-        await self._answered
+        # a fifth of what asyncio.timeout costs
+        bound = loop.call_at(until, self._give_up, TimeoutError()) if until is not None else None
+        try:
+            await self._answered
+        finally:
+            if bound is not None:
+                bound.cancel()
         return self._replies
 
     async def close(self) -> None:
@@ -76,8 +87,11 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._over.done():
             self._over.set_result(None)
+        self._give_up(exc or ConnectionResetError("it closed the connection"))
+
+    def _give_up(self, why: Exception) -> None:
         if self._answered is not None and not self._answered.done():
-            self._answered.set_exception(exc or ConnectionResetError("it closed the connection"))
+            self._answered.set_exception(why)
 
 
 async def connect(address: Address, login: Login, tls: ssl.SSLContext | None, hello: Sequence[Command] = ()) -> Wire:

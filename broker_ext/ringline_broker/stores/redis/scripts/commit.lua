@@ -10,15 +10,36 @@ local KEYS_OF_CHANGE, ARGS_OF_CHANGE = 2, 9
 local CLOCK, DUE, UNMARKED, OVER = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local NOW, BASE = ARGV[2], ARGV[3]
 
+-- What several changes write to one key is gathered into one command: it costs more than what it writes. Of an id that
+-- comes again all before it is written first.
+local records, to_due, from_due, to_unmarked, to_over, from_over, gathered
+
+local function gather()
+  records, to_due, from_due = {'MSET'}, {'ZADD', DUE}, {'ZREM', DUE}
+  to_unmarked, to_over, from_over = {'ZADD', UNMARKED}, {'ZADD', OVER}, {'ZREM', OVER}
+  gathered = {}
+end
+
+local function add(command, one, other)
+  command[#command + 1] = one
+  command[#command + 1] = other
+end
+
+local function write_gathered()
+  for _, command in ipairs({records, to_due, from_due, to_unmarked, to_over, from_over}) do
+    if #command > 2 then
+      redis.call(unpack(command))
+    end
+  end
+end
+
 local function count_usage(counts, old, inviter, size, is_open)
   if old and old.meta[1] == inviter then
     size, is_open = size - old.meta[2], is_open - (old.meta[3] and 0 or 1)
   elseif old then
-    count(BASE .. 'c:' .. old.meta[1], 'b', -old.meta[2])
-    count(BASE .. 'c:' .. old.meta[1], 'o', old.meta[3] and 0 or -1)
+    count_invitation(BASE .. 'c:' .. old.meta[1], -old.meta[2], old.meta[3] and 0 or -1)
   end
-  count(counts, 'b', size)
-  count(counts, 'o', is_open)
+  count_invitation(counts, size, is_open)
 end
 
 local function index(old, iid, is_over, key, of_group, parties)
@@ -36,28 +57,33 @@ end
 
 local function change(key, arg)
   local iid, expected, n, due, ticket = ARGV[arg], ARGV[arg + 1], tonumber(ARGV[arg + 2]), ARGV[arg + 3], ARGV[arg + 4]
+  if gathered[iid] then
+    write_gathered()
+    gather()
+  end
   local old = read(KEYS[key])
   if (old and old.n or 0) ~= tonumber(expected) then
     return 0
   end
+  gathered[iid] = true
   local mark = old and old.mark or 0
   ticket = old and old.ticket or tonumber(ticket)
   local meta = cmsgpack.unpack(ARGV[arg + 7])
   local ended = meta[3]
-  write(KEYS[key], n, mark, ticket, ARGV[arg + 7], ARGV[arg + 8])
+  add(records, KEYS[key], packed(n, mark, ticket, ARGV[arg + 7], ARGV[arg + 8]))
   count_usage(KEYS[key + 1], old, meta[1], meta[2], ended and 0 or 1)
   if due ~= '' then
-    redis.call('ZADD', DUE, due, iid)
+    add(to_due, due, iid)
   elseif old then
-    redis.call('ZREM', DUE, iid)
+    add(from_due, iid)
   end
   if old and old.meta[3] and not ended then
-    redis.call('ZREM', OVER, over('0', ticket, iid))
+    add(from_over, over('0', ticket, iid))
   elseif ended then
-    redis.call('ZADD', OVER, ended, over('0', ticket, iid))
+    add(to_over, ended, over('0', ticket, iid))
   end
   if mark < n then
-    redis.call('ZADD', UNMARKED, NOW, iid)
+    add(to_unmarked, NOW, iid)
   end
   index(old, iid, ended, key + KEYS_OF_CHANGE, tonumber(ARGV[arg + 5]), tonumber(ARGV[arg + 6]))
   return 1
@@ -65,9 +91,11 @@ end
 
 local written = {}
 local key = 5
+gather()
 for arg = 4, #ARGV, ARGS_OF_CHANGE do
   written[#written + 1] = change(key, arg)
   key = key + KEYS_OF_CHANGE + tonumber(ARGV[arg + 5]) + tonumber(ARGV[arg + 6])
 end
+write_gathered()
 move_clock(CLOCK, ARGV[1])
 return written

@@ -2,6 +2,7 @@
 -- KEYS  1 unmarked, then the record of each mark (see record.lua)
 -- ARGV  of each mark: id, from, to
 local MARK_AT = 4
+local marked = {'ZREM', KEYS[1]}
 for at = 2, #KEYS do
   local arg = at * 3 - 5
   local head = redis.call('GETRANGE', KEYS[at], 0, 7)
@@ -11,9 +12,12 @@ for at = 2, #KEYS do
     if mark == tonumber(ARGV[arg + 1]) then
       redis.call('SETRANGE', KEYS[at], MARK_AT, struct.pack('>I4', to))
       if to >= n then
-        redis.call('ZREM', KEYS[1], ARGV[arg])
+        marked[#marked + 1] = ARGV[arg]
       end
     end
   end
+end
+if #marked > 2 then
+  redis.call(unpack(marked))
 end
 return #KEYS - 1

@@ -12,7 +12,7 @@ local function forget_invitation(iid)
   local inviter, size, _, gid, parties = unpack(record.meta)
   redis.call('DEL', key)
   redis.call('ZREM', KEYS[2], iid)
-  count(BASE .. 'c:' .. inviter, 'b', -size)
+  count_invitation(BASE .. 'c:' .. inviter, -size, 0)
   if not INDEXED then
     return {'0', iid, gid, parties}
   end

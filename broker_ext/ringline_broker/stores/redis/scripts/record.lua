@@ -22,8 +22,8 @@ local function read(key)
   }
 end
 
-local function write(key, n, mark, ticket, meta, body)
-  redis.call('SET', key, struct.pack(HEAD, n, mark, ticket, #meta) .. meta .. body)
+local function packed(n, mark, ticket, meta, body)
+  return struct.pack(HEAD, n, mark, ticket, #meta) .. meta .. body
 end
 
 -- What is over, in the order it is forgotten: of those that ended at once first the invitations, by age.
@@ -34,6 +34,16 @@ end
 local function count(key, field, by)
   if by ~= 0 and redis.call('HINCRBY', key, field, by) == 0 then
     redis.call('HDEL', key, field)
+  end
+end
+
+-- Without bytes there are no invitations; before that, an `o` that is 0 may stay.
+local function count_invitation(key, bytes, is_open)
+  if is_open ~= 0 then
+    redis.call('HINCRBY', key, 'o', is_open)
+  end
+  if bytes ~= 0 and redis.call('HINCRBY', key, 'b', bytes) == 0 then
+    redis.call('HDEL', key, 'b', 'o')
   end
 end
 
