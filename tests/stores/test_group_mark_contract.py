@@ -10,7 +10,7 @@ from tests.stores.kinds import Run
 from tests.stores.made_groups import dismissed, first, founded, later, member, rung_in, then
 
 
-def test_a_mark_moves_only_from_where_it_stands(run: Run, store: Store) -> None:
+def test_a_mark_goes_forward_and_over_nothing_that_was_not_handed_over(run: Run, store: Store) -> None:
     one = founded("g1")
     two = later(one)
     put(run, store, first(one))
@@ -21,10 +21,12 @@ def test_a_mark_moves_only_from_where_it_stands(run: Run, store: Store) -> None:
     put(run, store, then(one, two))
     assert mark_of(run, store, "g1") == 1, "a new version leaves it"
     put(run, store, then(two, later(two)))
+    run(store.mark_groups([Mark("g1", 2, 3)]))
+    assert mark_of(run, store, "g1") == 1, "nobody handed the second over"
     run(store.mark_groups([Mark("g1", 0, 3)]))
-    assert mark_of(run, store, "g1") == 1, "it does not stand at 0 any more"
-    run(store.mark_groups([Mark("g1", 1, 2), Mark("g1", 1, 3), Mark("g1", 2, 3)]))
-    assert mark_of(run, store, "g1") == 3
+    assert mark_of(run, store, "g1") == 3, "another process handed all of it over"
+    run(store.mark_groups([Mark("g1", 0, 2), Mark("g1", 1, 2)]))
+    assert mark_of(run, store, "g1") == 3, "it never goes back"
 
 
 def test_a_mark_of_an_unknown_group_is_nothing(run: Run, store: Store) -> None:

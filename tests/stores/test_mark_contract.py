@@ -10,7 +10,7 @@ from tests.stores.kinds import Place, Run
 from tests.stores.made import accepted, buried, rung, then
 
 
-def test_a_mark_moves_only_from_where_it_stands(run: Run, store: Store) -> None:
+def test_a_mark_goes_forward_and_over_nothing_that_was_not_handed_over(run: Run, store: Store) -> None:
     one = rung("i1", to=("ben", "cas", "dot"))
     two = accepted(one, "ben")
     three = accepted(two, "cas")
@@ -23,10 +23,12 @@ def test_a_mark_moves_only_from_where_it_stands(run: Run, store: Store) -> None:
     change(run, store, one, two)
     assert mark_of(run, store, "i1") == 1, "a new version leaves it"
     change(run, store, two, three)
+    run(store.mark([Mark("i1", 2, 3)]))
+    assert mark_of(run, store, "i1") == 1, "nobody handed the second over"
     run(store.mark([Mark("i1", 0, 3)]))
-    assert mark_of(run, store, "i1") == 1, "it does not stand at 0 any more"
-    run(store.mark([Mark("i1", 1, 2), Mark("i1", 1, 3), Mark("i1", 2, 3)]))
-    assert mark_of(run, store, "i1") == 3
+    assert mark_of(run, store, "i1") == 3, "another process handed all of it over"
+    run(store.mark([Mark("i1", 0, 2), Mark("i1", 1, 2)]))
+    assert mark_of(run, store, "i1") == 3, "it never goes back"
 
 
 def test_marks_hold_while_others_are_committed(run: Run, store: Store) -> None:
@@ -36,7 +38,7 @@ def test_marks_hold_while_others_are_committed(run: Run, store: Store) -> None:
     put(run, store, rung("i2"))
     assert mark_of(run, store, "i1") == 1
     assert mark_of(run, store, "other") == 0
-    run(store.mark([Mark("i1", 0, 2)]))
+    run(store.mark([Mark("i1", 0, 1)]))
     put(run, store, rung("i3"))
     assert mark_of(run, store, "i1") == 1
 
@@ -48,9 +50,9 @@ def test_a_mark_moves_whatever_becomes_of_a_commit_after_it(run: Run, store: Sto
     run(store.mark([Mark("i1", 0, 1), Mark("i2", 5, 6)]))
     assert run(store.commit([then(two, accepted(two, "cas")), then(other, accepted(other))])) == [False, True]
     assert (mark_of(run, store, "i1"), mark_of(run, store, "i2")) == (1, 0)
-    run(store.mark([Mark("i1", 0, 2)]))
+    run(store.mark([Mark("i1", 2, 3)]))
     change(run, store, one, two)
-    assert mark_of(run, store, "i1") == 1, "it does not stand at 0"
+    assert mark_of(run, store, "i1") == 1, "it does not stand at 2"
 
 
 def test_a_mark_of_an_unknown_id_is_nothing(run: Run, store: Store) -> None:

@@ -73,6 +73,10 @@ class Mark(NamedTuple):
     since: int
     to: int
 
+    def moved(self, stands: int) -> int:
+        """Where a mark stands after this one: it goes forward, and over no event that was not handed over."""
+        return self.to if self.since <= stands < self.to else stands
+
 
 class Held(NamedTuple):
     """An invitation as the store has it, with the version up to which its events were handed to the broker."""
@@ -202,7 +206,7 @@ class Store(GroupStore, BlockStore, Protocol):
         ...
 
     async def mark(self, marks: Sequence[Mark]) -> None:
-        """Move marks: each from `since` to `to`, only where it stands at `since`. May lag, need not be durable."""
+        """Move marks, see `Mark.moved`. May lag, need not be durable."""
         ...
 
     async def claim_unmarked(self, lease_ms: int, limit: int) -> list[Held]:

@@ -13,7 +13,7 @@ class LateMarks:
     """Marks of one table.
 
     Args:
-        sql: moves one; its parameters are `to`, the id and `since`.
+        sql: moves one, as `Mark.moved`; its parameters are the id, `since` and `to`.
     """
 
     def __init__(self, sql: str) -> None:
@@ -44,7 +44,7 @@ class LateMarks:
             return work
 
         def both(db: sqlite3.Connection) -> T:
-            db.executemany(self._sql, [(mark.to, mark.iid, mark.since) for some in marks.values() for mark in some])
+            db.executemany(self._sql, [mark for some in marks.values() for mark in some])
             return work(db)
 
         return both
@@ -53,6 +53,5 @@ class LateMarks:
 def moved(mark: int, marks: Iterable[Mark]) -> int:
     """Where a mark stands after these."""
     for one in marks:
-        if one.since == mark:
-            mark = one.to
+        mark = one.moved(mark)
     return mark

@@ -87,11 +87,11 @@ class MemoryStore(MemoryGroups, MemoryBlocks):
         return len(self._due)  # all that are open come due one day, and nothing else does
 
     async def mark(self, marks: Sequence[Mark]) -> None:
-        """Move marks that stand where the caller thinks."""
+        """Move marks."""
         self._check_open()
         for mark in marks:
-            if self._marks.get(mark.iid) == mark.since:
-                self._marks[mark.iid] = mark.to
+            if mark.iid in self._marks:
+                self._marks[mark.iid] = mark.moved(self._marks[mark.iid])
 
     async def claim_unmarked(self, lease_ms: int, limit: int) -> list[Held]:
         """Claim invitations with events that may not have been handed over."""

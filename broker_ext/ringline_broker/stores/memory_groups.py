@@ -62,11 +62,11 @@ class MemoryGroups(Closable):
         return True
 
     async def mark_groups(self, marks: Sequence[Mark]) -> None:
-        """Move marks that stand where the caller thinks."""
+        """Move marks."""
         self._check_open()
         for mark in marks:
-            if self._group_marks.get(mark.iid) == mark.since:
-                self._group_marks[mark.iid] = mark.to
+            if mark.iid in self._group_marks:
+                self._group_marks[mark.iid] = mark.moved(self._group_marks[mark.iid])
 
     async def claim_unmarked_groups(self, lease_ms: int, limit: int) -> list[HeldGroup]:
         """Claim groups with events whose consequences may not have happened."""

@@ -37,11 +37,11 @@ class Recent:
                 self._remember(Held(invitation, 0 if known is None else known.mark))
 
     def marked(self, marks: Sequence[Mark]) -> None:
-        """Move marks, each only from where it stands."""
+        """Move marks."""
         for mark in marks:
             held = self._held.get(mark.iid)
-            if held is not None and held.mark == mark.since:
-                self._held[mark.iid] = Held(held.invitation, mark.to)
+            if held is not None:
+                self._held[mark.iid] = held._replace(mark=mark.moved(held.mark))
 
     def forget(self, iids: Collection[str]) -> None:
         """Forget these."""

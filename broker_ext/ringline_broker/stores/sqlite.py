@@ -29,8 +29,8 @@ _INSERT: Final = (
     "ON CONFLICT DO NOTHING"
 )
 _UPDATE: Final = (
-    "UPDATE invitation SET inviter = ?, n = ?, due = ?, ended = ?, gid = ?, size = ?, body = ?, "
-    "mark = CASE mark WHEN ? THEN ? ELSE mark END WHERE iid = ? AND n = ?"
+    "UPDATE invitation SET inviter = ?1, n = ?2, due = ?3, ended = ?4, gid = ?5, size = ?6, body = ?7, "
+    "mark = CASE WHEN mark >= ?8 AND mark < ?9 THEN ?9 ELSE mark END WHERE iid = ?10 AND n = ?11"
 )
 _TOMBSTONE: Final = "SELECT inviter, size FROM invitation WHERE iid = ? AND n = ?"
 _PARTY: Final = "INSERT OR IGNORE INTO party (user, iid) VALUES (?, ?)"
@@ -281,5 +281,5 @@ def _write(db: sqlite3.Connection, change: Change, mark: Mark | None, left: list
     row = (i.inviter, i.n, i.due, i.ended, i.gid, i.size, encode(i), since, to, i.iid, change.expected)
     written = db.execute(_UPDATE, row).rowcount == 1
     if mark is not None and not written:
-        db.execute(MARK_INVITATION, (to, i.iid, since))
+        db.execute(MARK_INVITATION, mark)
     return written

@@ -11,9 +11,9 @@ from ringline_broker.stores.unmarked import Unmarked
 from ringline_broker.stores.usage import UsageCounts
 from ringline_broker.stores.writer import WriterThread
 
-MARK_INVITATION: Final = "UPDATE invitation SET mark = ? WHERE iid = ? AND mark = ?"
-"""Moves one mark; its parameters are `to`, the id and `since`."""
-_MARK_GROUP: Final = "UPDATE grp SET mark = ? WHERE gid = ? AND mark = ?"
+MARK_INVITATION: Final = "UPDATE invitation SET mark = ?3 WHERE iid = ?1 AND mark >= ?2 AND mark < ?3"
+"""Moves one mark; its parameters are those of a Mark."""
+_MARK_GROUP: Final = "UPDATE grp SET mark = ?3 WHERE gid = ?1 AND mark >= ?2 AND mark < ?3"
 T = TypeVar("T")
 
 

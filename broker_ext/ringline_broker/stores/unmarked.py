@@ -46,13 +46,13 @@ class Unmarked:
         heapq.heappush(self._queue, (now_ms, name.encode()))
 
     def marked(self, marks: Sequence[Mark]) -> None:
-        """Marks were moved, each only from where it stood."""
-        for name, since, to in marks:
-            known = self._late.get(name)
-            if known is not None and known.mark == since:
-                known.mark = to
-                if to >= known.n:
-                    del self._late[name]
+        """Marks were moved."""
+        for mark in marks:
+            known = self._late.get(mark.iid)
+            if known is not None:
+                known.mark = mark.moved(known.mark)
+                if known.mark >= known.n:
+                    del self._late[mark.iid]
 
     def forget(self, names: Iterable[str]) -> None:
         """These are no more."""

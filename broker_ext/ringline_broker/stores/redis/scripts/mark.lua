@@ -1,4 +1,4 @@
--- Moves marks, each only from where it stands.
+-- Moves marks: each goes forward, and over no event that was not handed over.
 -- KEYS  1 unmarked, then the record of each mark (see record.lua)
 -- ARGV  of each mark: id, from, to
 local MARK_AT = 4
@@ -9,7 +9,7 @@ for at = 2, #KEYS do
   if head ~= '' then
     local n, mark = struct.unpack('>I4I4', head)
     local to = tonumber(ARGV[arg + 2])
-    if mark == tonumber(ARGV[arg + 1]) then
+    if mark >= tonumber(ARGV[arg + 1]) and mark < to then
       redis.call('SETRANGE', KEYS[at], MARK_AT, struct.pack('>I4', to))
       if to >= n then
         marked[#marked + 1] = ARGV[arg]
