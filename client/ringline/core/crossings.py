@@ -91,7 +91,10 @@ class Crossings:
 
     @staticmethod
     def _came_later(one: HeldInvitation, standing: HeldInvitation | None) -> bool:
-        return standing is not None and one.invited is not None and one.invited.ts >= standing.ended_ts > 0
+        """Whether it was made when the other was over. In the same millisecond it was not: who answers and rings then
+        does both at once, and takes back what they rang.
+        """
+        return standing is not None and one.invited is not None and one.invited.ts > standing.ended_ts > 0
 
     def _find(
         self, held: HeldInvitation, others: Iterable[HeldInvitation], waiting: Iterable[Invite]
@@ -123,10 +126,11 @@ class Crossings:
         return (
             own.inviter == self._user
             and own.invited is not None
-            and over.ended_ts > own.invited.ts > 0
+            and over.ended_ts >= own.invited.ts > 0
             and own.is_pending_for(over.inviter)
             and over.outcome != "dropped"
             and over.invited is not None
+            and over.invited.answers != 0  # a notice is over when it is made
             and over.invited.to == (self._user,)
             and over.iid.encode() < own.iid.encode()
         )

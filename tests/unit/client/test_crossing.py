@@ -362,7 +362,7 @@ def _with_a_call_from_ann(name: str) -> Device:
     return device
 
 
-@pytest.mark.parametrize(("made", "gives_way"), [(110, True), (120, False)])
+@pytest.mark.parametrize(("made", "gives_way"), [(110, True), (120, True), (121, False)])
 def test_a_call_whose_news_comes_late_gives_way_as_the_other_side_had_it(*, made: int, gives_way: bool) -> None:
     """Another of bob's devices has accepted meanwhile; ann heard of bob's call while hers stood, and does not ring."""
     bob = _with_a_call_from_ann("bob")
@@ -373,7 +373,7 @@ def test_a_call_whose_news_comes_late_gives_way_as_the_other_side_had_it(*, made
     assert [one.reason for one in taken_back] == ["crossing"] * gives_way
 
 
-@pytest.mark.parametrize(("made", "rings"), [(110, False), (120, True)])
+@pytest.mark.parametrize(("made", "rings"), [(110, False), (120, False), (121, True)])
 def test_a_call_made_after_the_other_was_over_rings_though_it_was_heard_of_before(*, made: int, rings: bool) -> None:
     """Several workers keep no order between invitations."""
     ann = _with_a_call_from_ann("ann")
