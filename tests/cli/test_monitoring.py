@@ -20,7 +20,7 @@ from tests.cli.conftest import Start, url_of
 from tests.cli.process import Finished, Ringline
 from tests.support.mosquitto import Mosquitto
 from tests.support.running import free_port
-from tests.support.valve import Valve
+from tests.support.tunnel import Tunnel
 from tests.unit.engine.play import new_id
 from tests.unit.monitoring.documented import documented
 
@@ -206,17 +206,17 @@ class Asker:
 
 
 def test_sigterm_under_load_loses_nothing(start: Start, mosquitto: Mosquitto) -> None:
-    with Valve(mosquitto.port) as valve:
-        leaving, staying = (worker(start, port, "--request-rate", "0") for port in (valve.port, mosquitto.port))
+    with Tunnel(mosquitto.port) as way:
+        leaving, staying = (worker(start, port, "--request-rate", "0") for port in (way.port, mosquitto.port))
         for one in (leaving, staying):
             one.event("working")
         asker = Asker(mosquitto.port, total=2_000, at_once=400)
         try:
             asker.wait_for(500)
-            valve.hold()  # so that the broker goes on to send it requests for a while
+            way.hold()  # so that the broker goes on to send it requests for a while
             leaving.signal(signal.SIGTERM)
             asker.wait_for(700)
-            valve.let_go()
+            way.mend()
             asker.wait_for(2_000)
         finally:
             asker.close()

@@ -30,6 +30,8 @@ class Tunnel:
         self._thread = LoopThread()
         self._is_through = asyncio.Event()
         self._is_through.set()
+        self._is_taken = asyncio.Event()
+        self._is_taken.set()
         self._in_time = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -48,6 +50,10 @@ class Tunnel:
         What is sent meanwhile gets through once it is mended, as after packets were lost and repeated.
         """
         self._thread.call(self._is_through.clear)
+
+    def hold(self) -> None:
+        """Nothing gets to the other port until it is mended; what comes from there does."""
+        self._thread.call(self._is_taken.clear)
 
     def reset(self) -> None:
         """Reset all connections, and every new one."""
@@ -71,6 +77,7 @@ class Tunnel:
     def _mend(self) -> None:
         self._refuses, self._late_s = False, 0.0
         self._is_through.set()
+        self._is_taken.set()
         self._in_time.set()
 
     async def _listen(self) -> asyncio.Server:
@@ -124,8 +131,10 @@ class Tunnel:
                 self.held += 1
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._in_time.wait(), self._late_s)
-            self.held += not self._is_through.is_set()
-            await self._is_through.wait()
+            gates = (self._is_through,) if is_reply else (self._is_through, self._is_taken)
+            self.held += not all(gate.is_set() for gate in gates)
+            for gate in gates:
+                await gate.wait()
             if not data:
                 return
             writer.write(data)

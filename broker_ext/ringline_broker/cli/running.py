@@ -25,7 +25,7 @@ from ringline_broker.service.ports import StoreInUse
 from ringline_broker.settings import Bounds, ConnectionLimits
 
 if TYPE_CHECKING:
-    from ringline_broker.private.server import PrivateServer
+    from ringline_broker.own_mosquitto.server import PrivateServer
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,8 @@ def _embedded(told: Serving, opened: dict[str, int]) -> Server:
 
 
 def _beside_mosquitto(told: Serving, opened: dict[str, int]) -> "PrivateServer":
-    from ringline_broker.private.files import Listens, Logins  # noqa: PLC0415 - the embedded server needs none of it
-    from ringline_broker.private.server import PrivateConfig, PrivateServer  # noqa: PLC0415 - likewise
+    from ringline_broker.own_mosquitto.files import Listens, Logins  # noqa: PLC0415 - the embedded server needs none of it
+    from ringline_broker.own_mosquitto.server import PrivateConfig, PrivateServer  # noqa: PLC0415 - likewise
 
     options = told.options
     _check_limits(told)

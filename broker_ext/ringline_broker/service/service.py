@@ -6,16 +6,12 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
-from ringline.protocol.blocklist_messages import OnBlocklist
-from ringline.protocol.errors import ProtocolError
 from ringline.protocol.group_messages import OnGroup
 from ringline.protocol.messages import (
-    Answer,
     Cancel,
     Invite,
     OnInvitation,
     RequestRefused,
-    Sync,
     decode_request,
     header_of,
 )
@@ -34,8 +30,6 @@ from ringline_broker.engine.step import (
     step,
 )
 from ringline_broker.metrics import Metrics
-from ringline_broker.service.blocklist import answer_blocklist
-from ringline_broker.service.group_queries import GroupQueries, Query
 from ringline_broker.service.groups import Groups, GroupTask
 from ringline_broker.service.marking import Marking
 from ringline_broker.service.membership import Audience, is_member
@@ -43,7 +37,6 @@ from ringline_broker.service.newcomers import NO_RULES, Rules, admit, rules_for
 from ringline_broker.service.outbox import News, Outbox
 from ringline_broker.service.ports import (
     Binding,
-    BrokerUnavailable,
     Change,
     Clock,
     Held,
@@ -52,20 +45,17 @@ from ringline_broker.service.ports import (
     Store,
     StoreUnavailable,
 )
+from ringline_broker.service.queries import Queries, Query
 from ringline_broker.service.quotas import UNKNOWN_WAIT, Quotas, Room
 from ringline_broker.service.recovery import EVERY_MS, Recovery
 from ringline_broker.service.replies import Replies
 from ringline_broker.service.sparing import SparingLog
-from ringline_broker.service.sync import answer_sync
 from ringline_broker.service.tasks import Task, makers
 from ringline_broker.service.timers import Timers
 from ringline_broker.service.waiting import Waiting
 from ringline_broker.settings import Settings
 
 log = logging.getLogger(__name__)
-
-_QUERIES_AT_ONCE = 16
-"""Each may load a page of invitations into memory."""
 
 
 @dataclass(slots=True)
@@ -116,7 +106,7 @@ class Service:
         self._groups = Groups(
             store, binding, self._outbox, self._settings, self.counters, self._replies, self._quotas, self._settle_drops
         )
-        self._queries = GroupQueries(store, binding)
+        self._queries = Queries(store, binding, self._replies, self.counters, self._settings.max_blocked)
         self._incoming = Waiting()
         self._told = SparingLog(log)
         self._commands: list[Deadline | NobodyOnline] = []
@@ -223,11 +213,11 @@ class Service:
         now = self._store.now()
         tasks: dict[str, list[Task]] = defaultdict(list)
         of_groups: dict[str, list[GroupTask]] = defaultdict(list)
-        queries: list[tuple[Incoming, Query | OnBlocklist]] = []
+        queries: list[tuple[str, Query]] = []
         for one in incoming:
             request = self._read(one)
-            if isinstance(request, Query | OnBlocklist):
-                queries.append((one, request))
+            if isinstance(request, Query):
+                queries.append((one.user, request))
             elif isinstance(request, OnInvitation):
                 tasks[request.iid].append(Task(Ask(one.user, request), one.received_ms, request))
             elif isinstance(request, OnGroup):
@@ -238,9 +228,7 @@ class Service:
         if of_groups:
             await self._groups.decide(of_groups)
         await self._decide(tasks)
-        for at in range(0, len(queries), _QUERIES_AT_ONCE):  # for a store that does in one go what waits
-            some = queries[at : at + _QUERIES_AT_ONCE]
-            await asyncio.gather(*(self._query(one.user, request) for one, request in some))
+        await self._queries.deal_with(queries)
 
     def _read(self, incoming: Incoming) -> Request | None:
         self.counters.requests += 1
@@ -384,27 +372,6 @@ class Service:
 
     def _was_alone(self, invitation: Invitation) -> None:
         self._fire(NobodyOnline(invitation.iid))
-
-    async def _query(self, user: str, request: Query | OnBlocklist) -> None:
-        answer: Answer | Refused
-        try:
-            if isinstance(request, Sync):
-                self.counters.syncs += 1
-                answer = await answer_sync(self._store, user, request)
-            elif isinstance(request, OnBlocklist):
-                answer = await answer_blocklist(self._store, user, request, self._settings.max_blocked)
-            else:
-                answer = await self._queries.answer(user, request)
-        except ProtocolError as bad:
-            self._replies.refuse(user, request, Refused(bad.code, bad.text, bad.field))
-        except (StoreUnavailable, BrokerUnavailable) as failed:
-            log.error("%s", failed)  # noqa: TRY400 - it has said what it is
-            self._replies.unavailable(user, request)
-        else:
-            if isinstance(answer, Refused):
-                self._replies.refuse(user, request, answer)
-            else:
-                self._replies.answer(user, request, answer)
 
     def _apologise(self, tasks: dict[str, list[Task]], failed: StoreUnavailable) -> None:
         log.error("%s", failed)

@@ -9,8 +9,8 @@ from typing import Final
 
 from ringline_broker.bindings.mqtt5.address import BrokerAddress
 from ringline_broker.metrics import Metrics, Reading
-from ringline_broker.private.files import Listens, Logins, Wanted, prepare
-from ringline_broker.private.process import MosquittoProcess, find_mosquitto
+from ringline_broker.own_mosquitto.files import Listens, Logins, Wanted, prepare
+from ringline_broker.own_mosquitto.process import MosquittoProcess, find_mosquitto
 from ringline_broker.service.ports import Clock
 from ringline_broker.settings import Settings
 from ringline_broker.worker import Worker, WorkerConfig
