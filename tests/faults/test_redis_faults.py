@@ -89,7 +89,6 @@ def test_one_worker_of_three_is_cut_from_the_store(tmp_path: Path, broker: Mosqu
                 begun_while_cut=len(begun), answered_while_cut=f"{answered:.0%}",
             )  # fmt: skip
             assert min(left, tunnel.held, tunnel.resets) > 0
-            assert workers.count("link_pauses", 1, 2) == 0
             assert answered > 0.9
 
 
