@@ -3,6 +3,10 @@
 `python -m tests.cures` takes out what cures each, one at a time, and sees its test go red.
 """
 
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import pytest
 
 from ringline.errors import SignalingError
@@ -10,7 +14,7 @@ from ringline.protocol.messages import Cancel, Invite, encode_request
 from ringline_broker.testing import ManualClock
 from tests.support.proxy import Proxy
 from tests.support.raw import RawDevice, request_id
-from tests.support.running import Device, Ring
+from tests.support.running import BOUND_S, Device, Ring
 
 A_YEAR_MS = 365 * 86_400_000
 
@@ -238,19 +242,37 @@ def test_complaint_19_a_cancel_that_overtakes_its_invite(ring: Ring) -> None:
     assert bob.heard.names("overtaken") == []
 
 
+@contextmanager
+def _standing_still(ring: Ring) -> Generator[None]:
+    """Inside, the extension does nothing."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def stand() -> None:
+        begun.set()
+        assert go_on.wait(BOUND_S)
+
+    standing = threading.Thread(target=ring.on_loop, args=(stand,))
+    standing.start()
+    assert begun.wait(BOUND_S)
+    try:
+        yield
+    finally:
+        go_on.set()
+        standing.join()
+
+
 @pytest.mark.parametrize("lower", ["alice", "bob"])
 def test_complaint_21_two_who_call_each_other_meet(ring: Ring, lower: str) -> None:
-    alice, bob = ring.device("alice", connect=False), ring.device("bob", connect=False)
+    alice, bob = ring.device("alice"), ring.device("bob")
     ids = {"alice": "a-lower" if lower == "alice" else "z", "bob": "a-lower" if lower == "bob" else "z"}
     for device in (alice, bob):
         accept = device.client.accept
         device.heard.react("receive_new_invitation", lambda event, accept=accept: accept(event.invite_id))  # type: ignore[misc]
-    calls = [
-        device.client.invite([other.user], invite_id=ids[device.user])
-        for device, other in ((alice, bob), (bob, alice))
-    ]
-    for device in (alice, bob):  # neither knows of the other's yet
-        device.client.connect()
+    with _standing_still(ring):  # both are sent before either is heard
+        calls = [
+            device.client.invite([other.user], invite_id=ids[device.user])
+            for device, other in ((alice, bob), (bob, alice))
+        ]
     inviter, invitee = (alice, bob) if lower == "alice" else (bob, alice)
     for device in (inviter, invitee):
         assert device.heard.wait("invitation_ended", invite_id="a-lower").outcome == "accepted"
