@@ -16,8 +16,9 @@ from ringline_broker.metrics import Metrics, Reading
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.service.ports import Clock, Store
 from ringline_broker.service.service import Service
-from ringline_broker.service.standing import prefixed, standing_of, store_fault
+from ringline_broker.service.standing import prefixed, standing_of
 from ringline_broker.service.timing import time_store
+from ringline_broker.service.watch import store_fault
 from ringline_broker.settings import Bounds, ConnectionLimits, Settings
 from ringline_broker.stores import open_store
 

@@ -12,9 +12,9 @@ from ringline_broker.metrics import Metrics, Reading
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.service.ports import Clock, Store
 from ringline_broker.service.service import Service
-from ringline_broker.service.standing import prefixed, standing_of, store_fault
+from ringline_broker.service.standing import prefixed, standing_of
 from ringline_broker.service.timing import time_store
-from ringline_broker.service.watch import StoreWatch
+from ringline_broker.service.watch import StoreWatch, store_fault
 from ringline_broker.settings import Settings
 from ringline_broker.stores import open_store
 

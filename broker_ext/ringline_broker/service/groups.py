@@ -32,6 +32,7 @@ from ringline_broker.service.ports import (
     StoreUnavailable,
 )
 from ringline_broker.service.quotas import Quotas
+from ringline_broker.service.recovery import Recovered
 from ringline_broker.service.replies import Replies
 from ringline_broker.settings import Settings
 
@@ -112,19 +113,20 @@ class Groups:
         self._lease_ms = settings.lease_s * 1000
         self._marking = Marking(store.mark_groups)
 
-    async def recover(self, limit: int) -> int:
-        """Do what a crash, or a store or a broker out of reach, left undone; of how many groups it was looked at.
+    async def recover(self, limit: int) -> Recovered:
+        """Do what a crash, or a store or a broker out of reach, left undone.
 
         Raises:
             StoreUnavailable: the store cannot be read or written.
             BrokerUnavailable: the broker does not change permissions.
         """
         late = await self._store.claim_unmarked_groups(self._lease_ms, limit)
+        handed: list[asyncio.Task[None]] = []
         for view, mark in late:
             if view.group is not None and not self._marking.version(view.group.gid):
                 self._counters.recovered += 1
-                await self._follow_up(view.group, mark)
-        return len(late)
+                handed.append(await self._follow_up(view.group, mark))
+        return Recovered(len(late), handed)
 
     async def stop(self) -> None:
         """Wait a little for what is on its way to the broker."""
@@ -144,12 +146,9 @@ class Groups:
     async def _attempt(self, tasks: dict[str, list[GroupTask]]) -> dict[str, list[GroupTask]]:
         wanted = {gid: {user for task in todo for user in users_of(task.user, task.request)}
                   for gid, todo in tasks.items()}  # fmt: skip
-        # before and after, and not later: what is on its way may become a mark that this load does not show
-        before = {gid: self._marking.version(gid) for gid in tasks}
-        held = {
-            gid: one._replace(mark=max(one.mark, before[gid], self._marking.version(gid)))
-            for gid, one in (await self._store.load_groups(wanted)).items()
-        }
+        mark_of = self._marking.look(tasks)
+        loaded = await self._store.load_groups(wanted)
+        held = {gid: one._replace(mark=mark_of(gid, one.mark)) for gid, one in loaded.items()}
         rooms = await self._rooms(tasks)
         plans = {gid: self._fold(held.get(gid), todo, rooms) for gid, todo in tasks.items()}
         changes = [
@@ -228,9 +227,9 @@ class Groups:
             for task, reply in plan.replies:
                 self._reply(plan, task, reply)
 
-    async def _follow_up(self, group: Group, since: int) -> None:
+    async def _follow_up(self, group: Group, since: int) -> asyncio.Task[None]:
         """Open the topic to who came and close it to who left, settle the invitations of those, publish; a dismissed
-        group's topic closes last. The mark follows when the broker has it all.
+        group's topic closes last. The mark follows when the broker has it all; what is returned ends then.
         """
         moved = comings_and_goings(group, since)
         for one in moved:
@@ -241,7 +240,7 @@ class Groups:
         lost = asyncio.ensure_future(handed)
         if group.dismissed is not None and (closing := self._binding.close_group(group.gid, None)) is not None:
             await closing
-        self._marking.expect([Mark(group.gid, since, group.n)], lost)
+        return self._marking.expect([Mark(group.gid, since, group.n)], lost)
 
     async def _let_hear(self, gid: str, one: Arrival | Departure) -> None:
         if isinstance(one, Arrival):

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from ringline_broker.service.ports import Mark, StoreUnavailable
@@ -27,6 +27,17 @@ class Marking:
     def version(self, name: str) -> int:
         """Up to which version this process is handing events over, or has and did not mark them yet; 0 for none."""
         return self._on_their_way.get(name, 0)
+
+    def look(self, names: Iterable[str]) -> Callable[[str, int], int]:
+        """Look at what is on its way, before the store is asked for these: it may become a mark that the store's answer
+        does not show.
+
+        Returns:
+            Given an id and the mark that was loaded: where the events of it that still have to be published begin. To
+            be asked as soon as the store has answered.
+        """
+        before = {name: self.version(name) for name in names}
+        return lambda name, loaded: max(loaded, before[name], self.version(name))
 
     def expect(self, marks: list[Mark], lost: Awaitable[frozenset[str]]) -> asyncio.Task[None]:
         """Move these once their events are with the broker.
@@ -58,7 +69,7 @@ class Marking:
     ) -> None:
         try:
             gone = await lost
-            if before is not None:  # a mark moves only from where it stands
+            if before is not None:  # a mark goes over nothing that is not marked yet
                 await asyncio.wait((before,))
             with contextlib.suppress(StoreUnavailable):  # it may lag
                 await self._move([mark for mark in marks if mark.iid not in gone])

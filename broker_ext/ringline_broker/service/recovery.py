@@ -6,8 +6,8 @@ has taken the one before: recovery never feeds an overload.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final, NamedTuple
 
 from ringline_broker.service.ports import BrokerUnavailable, Clock, StoreUnavailable
 
@@ -19,8 +19,21 @@ AT_ONCE: Final = 64
 _PAUSE_MS: Final = 50
 """Between two parts."""
 
-Recover = Callable[[int], Awaitable[int]]
-"""Recovers at most so many and returns how many it claimed; raises StoreUnavailable, BrokerUnavailable."""
+
+class Recovered(NamedTuple):
+    """A part that was published again.
+
+    Attributes:
+        claimed: how many were claimed.
+        handed: ends when the broker has them.
+    """
+
+    claimed: int
+    handed: Collection[asyncio.Task[None]]
+
+
+Recover = Callable[[int], Awaitable[Recovered]]
+"""Recovers at most so many; raises StoreUnavailable, BrokerUnavailable."""
 
 
 class Recovery:
@@ -45,7 +58,7 @@ class Recovery:
             BrokerUnavailable: the broker does not change permissions.
         """
         for recover in self._recover:
-            while await recover(AT_ONCE) == AT_ONCE:
+            while await self._part(recover):
                 pass
 
     async def run(self) -> None:
@@ -59,10 +72,17 @@ class Recovery:
         if self._must_wait():
             return False
         try:
-            return AT_ONCE in [await recover(AT_ONCE) for recover in self._recover]
+            return True in [await self._part(recover) for recover in self._recover]
         except (StoreUnavailable, BrokerUnavailable) as failed:
             log.error("recovery waits: %s", failed)  # noqa: TRY400 - it has said what it is
             return False
         except Exception:
             log.exception("recovery failed, and is tried again after the lease")
             return False
+
+    async def _part(self, recover: Recover) -> bool:
+        """Recover a part, and wait a little for the broker to have it; whether there may be more."""
+        claimed, handed = await recover(AT_ONCE)
+        if handed:
+            await asyncio.wait(handed, timeout=EVERY_MS / 1000)
+        return claimed == AT_ONCE

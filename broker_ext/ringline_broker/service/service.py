@@ -47,7 +47,7 @@ from ringline_broker.service.ports import (
 )
 from ringline_broker.service.queries import Queries, Query
 from ringline_broker.service.quotas import UNKNOWN_WAIT, Quotas, Room
-from ringline_broker.service.recovery import EVERY_MS, Recovery
+from ringline_broker.service.recovery import Recovered, Recovery
 from ringline_broker.service.replies import Replies
 from ringline_broker.service.sparing import SparingLog
 from ringline_broker.service.tasks import Task, makers
@@ -174,14 +174,13 @@ class Service:
         self._commands.append(command)
         self._work.set()
 
-    async def _recover(self, limit: int) -> int:
+    async def _recover(self, limit: int) -> Recovered:
         late = await self._store.claim_unmarked(self._settings.lease_s * 1000, limit)
         news = [News(one.invitation, one.mark) for one in late if not self._marking.version(one.invitation.iid)]
-        if news:
-            self.counters.recovered += len(news)
-            handed = self._hand_over(news, await self._members(news))
-            await asyncio.wait((handed,), timeout=EVERY_MS / 1000)
-        return len(late)
+        if not news:
+            return Recovered(len(late), ())
+        self.counters.recovered += len(news)
+        return Recovered(len(late), (self._hand_over(news, await self._members(news)),))
 
     async def _run(self) -> None:
         while not (self._stopping and not self._incoming):
@@ -276,10 +275,9 @@ class Service:
             tasks = await self._attempt(tasks)
 
     async def _attempt(self, tasks: dict[str, list[Task]]) -> dict[str, list[Task]]:
-        # before and after, and not later: what is on its way may become a mark that this load does not show
-        before = {iid: self._marking.version(iid) for iid in tasks}
+        mark_of = self._marking.look(tasks)
         held, rules, room = await self._look(tasks)
-        marks = {iid: max(one.mark, before[iid], self._marking.version(iid)) for iid, one in held.items()}
+        marks = {iid: mark_of(iid, one.mark) for iid, one in held.items()}
         tasks = admit(tasks, held, rules)
         plans = {iid: self._fold(held.get(iid), marks.get(iid, 0), todo, room) for iid, todo in tasks.items()}
         changes = [

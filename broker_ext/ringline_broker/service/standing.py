@@ -3,13 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
 
 from ringline_broker.service.ports import Store, StoreUnavailable
 from ringline_broker.service.service import Service
-
-_WITHIN_S: Final = 1.0
-"""A store that takes longer is as good as gone."""
+from ringline_broker.service.watch import WITHIN_S
 
 
 async def standing_of(service: Service, store: Store) -> dict[str, int]:
@@ -20,19 +17,8 @@ async def standing_of(service: Service, store: Store) -> dict[str, int]:
     """
     standing = {"requests_waiting": service.waiting}
     with suppress(StoreUnavailable, TimeoutError):
-        standing["invitations_open"] = await asyncio.wait_for(store.count_open(), _WITHIN_S)
+        standing["invitations_open"] = await asyncio.wait_for(store.count_open(), WITHIN_S)
     return standing
-
-
-async def store_fault(store: Store) -> str:
-    """Why the store cannot be used just now; empty where it answers within a second."""
-    try:
-        await asyncio.wait_for(store.next_due(), _WITHIN_S)
-    except StoreUnavailable as failed:
-        return f"the store does not answer: {failed}"
-    except TimeoutError:
-        return f"the store does not answer: nothing within {_WITHIN_S:.0f} s"
-    return ""
 
 
 def prefixed(word: str, numbers: Mapping[str, int]) -> dict[str, int]:

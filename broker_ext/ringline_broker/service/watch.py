@@ -10,7 +10,7 @@ from ringline_broker.service.ports import Clock, Store, StoreUnavailable
 log = logging.getLogger(__name__)
 
 _EVERY_MS: Final = 250
-_WITHIN_S: Final = 1.0
+WITHIN_S: Final = 1.0
 """A store that takes longer is as good as gone."""
 
 
@@ -42,10 +42,18 @@ class StoreWatch:
                 (self._back if answers else self._lost)()
 
     async def _asked(self) -> bool:
-        try:
-            await asyncio.wait_for(self._store.next_due(), _WITHIN_S)
-        except (StoreUnavailable, TimeoutError) as failed:
-            if self.answers:
-                log.error("the store does not answer: %s", str(failed) or f"nothing within {_WITHIN_S:.0f} s")  # noqa: TRY400 - the store has said what it is
-            return False
-        return True
+        fault = await store_fault(self._store)
+        if fault and self.answers:
+            log.error("%s", fault)
+        return not fault
+
+
+async def store_fault(store: Store) -> str:
+    """Why the store cannot be used just now; empty where it answers within a second."""
+    try:
+        await asyncio.wait_for(store.next_due(), WITHIN_S)
+    except StoreUnavailable as failed:
+        return f"the store does not answer: {failed}"
+    except TimeoutError:
+        return f"the store does not answer: nothing within {WITHIN_S:.0f} s"
+    return ""

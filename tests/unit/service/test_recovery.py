@@ -186,6 +186,29 @@ def test_a_groups_events_that_were_given_up_are_published_again_with_what_follow
     run(main)
 
 
+def test_groups_are_recovered_in_parts_too() -> None:
+    async def main() -> None:
+        async with Bench(max_groups=1_000) as bench:
+            bench.broker.reach.update({f"g{number:03}": Reach.LOST for number in range(2 * AT_ONCE)})
+            for number in range(2 * AT_ONCE):
+                await bench.ask("ann", on(CreateGroup, f"g{number:03}", preset="meeting", to=("ben",)))
+            await let_run()
+            said: asyncio.Future[Reach] = asyncio.get_running_loop().create_future()
+            bench.broker.reach.update({gid: lambda: asyncio.shield(said) for gid in bench.broker.reach})
+            bench.broker.messages.clear()
+            await pass_time(bench, LEASE_MS)
+            for _ in range(5):
+                bench.clock.advance(100)
+                await let_run()
+            assert bench.service.counters.recovered == AT_ONCE
+            said.set_result(Reach.SOMEBODY)
+            await let_run()
+            await pass_time(bench, LEASE_MS)
+            assert bench.service.counters.recovered == 2 * AT_ONCE
+
+    run(main)
+
+
 def test_who_comes_may_hear_the_group_before_anything_is_published_to_it() -> None:
     async def main() -> None:
         async with Bench() as bench:
