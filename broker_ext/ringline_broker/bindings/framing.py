@@ -57,6 +57,16 @@ def variable_integer(data: bytes | bytearray, at: int) -> tuple[int, int] | None
     raise Malformed("a length of more than four bytes")
 
 
+def length_bytes(length: int) -> bytes:
+    """A length as `variable_integer` reads it."""
+    out = bytearray()
+    while length >= _MORE:
+        out.append(length & 0x7F | _MORE)
+        length >>= 7
+    out.append(length)
+    return bytes(out)
+
+
 def puback(packet_id: int) -> bytes:
     """A PUBACK that says nothing but that it was taken."""
     return _PUBACK + packet_id.to_bytes(2, "big")

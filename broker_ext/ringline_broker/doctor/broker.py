@@ -8,12 +8,11 @@ from typing import Final
 
 import mqtt5
 
-from ringline.protocol.limits import MAX_MESSAGE_BYTES
 from ringline_broker.bindings.mqtt5.address import LinkBounds
 from ringline_broker.bindings.mqtt5.connection import connect
 from ringline_broker.bindings.mqtt5.failures import BrokerUnreachable, LoginRefused
 from ringline_broker.bindings.mqtt5.outbound import Outbound
-from ringline_broker.bindings.mqtt5.selftest import SelfTest, self_test
+from ringline_broker.bindings.mqtt5.selftest import LEAST_PACKET_BYTES, SelfTest, self_test
 from ringline_broker.doctor.certificate import hang_up, look
 from ringline_broker.doctor.device import ANSWER_S, Device, is_refusal
 from ringline_broker.doctor.report import Check, Found, Skipped, Verdict, fail, ok, warn
@@ -28,7 +27,6 @@ _SHORT_KEEP_ALIVE_S: Final = 5
 _VERSION_S: Final = 1.0
 _OTHER_VERSION: Final = (0x01, 0x84)
 """What brokers of MQTT 3.1.1 and of MQTT 5 answer to a version that they do not speak."""
-_LEAST_PACKET_BYTES: Final = MAX_MESSAGE_BYTES + 1_024
 
 
 class BrokerChecks:
@@ -134,9 +132,9 @@ class BrokerChecks:
 
     async def _look_at_packet_size(self) -> Found:
         most = self._must_be_in().max_packet_size
-        if most is None or most >= _LEAST_PACKET_BYTES:
+        if most is None or most >= LEAST_PACKET_BYTES:
             return ok("no limit but MQTT's" if most is None else f"{most} bytes")
-        text = f"allow at least {_LEAST_PACKET_BYTES} (Mosquitto: max_packet_size; EMQX: mqtt.max_packet_size)"
+        text = f"allow at least {LEAST_PACKET_BYTES} (Mosquitto: max_packet_size; EMQX: mqtt.max_packet_size)"
         return fail(f"the broker takes packets of {most} bytes", text)
 
     async def _look_at_keep_alive(self) -> Found:

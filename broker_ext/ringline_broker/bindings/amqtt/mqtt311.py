@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from ringline_broker.bindings.framing import Malformed, packet_at
+from ringline_broker.bindings.framing import Malformed, length_bytes, packet_at
 
 
 class PacketType(IntEnum):
@@ -305,23 +305,14 @@ def publish(topic: bytes, payload: bytes, packet_id: int | None) -> bytes:
     number = b"" if packet_id is None else packet_id.to_bytes(2, "big")
     first = PacketType.PUBLISH << 4 | (0 if packet_id is None else 2)
     length = 2 + len(topic) + len(number) + len(payload)
-    return b"".join((bytes((first,)), _length(length), len(topic).to_bytes(2, "big"), topic, number, payload))
+    return b"".join((bytes((first,)), length_bytes(length), len(topic).to_bytes(2, "big"), topic, number, payload))
 
 
 def suback(packet_id: int, codes: list[int]) -> bytes:
     """A SUBACK, one code a filter."""
-    return bytes((PacketType.SUBACK << 4,)) + _length(2 + len(codes)) + packet_id.to_bytes(2, "big") + bytes(codes)
+    return bytes((PacketType.SUBACK << 4,)) + length_bytes(2 + len(codes)) + packet_id.to_bytes(2, "big") + bytes(codes)
 
 
 def unsuback(packet_id: int) -> bytes:
     """An UNSUBACK."""
     return bytes((PacketType.UNSUBACK << 4, 2)) + packet_id.to_bytes(2, "big")
-
-
-def _length(length: int) -> bytes:
-    out = bytearray()
-    while length > 0x7F:  # noqa: PLR2004 - seven bits a byte
-        out.append(length & 0x7F | 0x80)
-        length >>= 7
-    out.append(length)
-    return bytes(out)

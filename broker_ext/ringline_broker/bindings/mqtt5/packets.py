@@ -15,7 +15,7 @@ from typing import Final
 
 import mqtt5
 
-from ringline_broker.bindings.framing import Malformed, packet_at, variable_integer
+from ringline_broker.bindings.framing import Malformed, length_bytes, packet_at, variable_integer
 
 _PUBLISH: Final = 3
 _PUBACK: Final = 0x40
@@ -104,16 +104,8 @@ def publish(topic: str, payload: bytes, packet_id: int, expiry_s: int | None) ->
     elif length < 0x4000:  # noqa: PLR2004 - twice seven
         head = _pack_head_2(_PUBLISH_AT_QOS_1, length & 0x7F | 0x80, length >> 7, size)
     else:
-        head = bytes((_PUBLISH_AT_QOS_1, *_length(length))) + size.to_bytes(2, "big")
+        head = bytes((_PUBLISH_AT_QOS_1,)) + length_bytes(length) + size.to_bytes(2, "big")
     return head + name + middle + payload
-
-
-def _length(length: int) -> Iterator[int]:
-    """Section 1.5.5."""
-    while length >= 0x80:  # noqa: PLR2004 - the continuation bit
-        yield length & 0x7F | 0x80
-        length >>= 7
-    yield length
 
 
 def _puback(body: bytes) -> PubAck | None:

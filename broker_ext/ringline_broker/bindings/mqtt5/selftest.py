@@ -21,7 +21,7 @@ from ringline_broker.service.ports import Clock, Reach
 
 PROBES: Final = 20
 _LAST: Final = b"last"
-_LEAST_PACKET_BYTES: Final = MAX_MESSAGE_BYTES + 1_024
+LEAST_PACKET_BYTES: Final = MAX_MESSAGE_BYTES + 1_024
 """The largest message, with its topic and what the packet has around it."""
 
 
@@ -140,9 +140,9 @@ class _Trial:
             self._faults.append("the broker says that it has no wildcard subscriptions; allow them")
         if not int(offer.max_qos):
             self._faults.append("the broker takes QoS 0 only; a worker needs QoS 1")
-        if offer.max_packet_size is not None and offer.max_packet_size < _LEAST_PACKET_BYTES:
+        if offer.max_packet_size is not None and offer.max_packet_size < LEAST_PACKET_BYTES:
             self._faults.append(
-                f"the broker takes packets of {offer.max_packet_size} bytes; a worker needs {_LEAST_PACKET_BYTES}"
+                f"the broker takes packets of {offer.max_packet_size} bytes; a worker needs {LEAST_PACKET_BYTES}"
             )
         if offer.receive_max < PROBES:
             self._remarks.append(
