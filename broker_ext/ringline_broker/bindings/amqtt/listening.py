@@ -106,7 +106,11 @@ class Listening:
         self._bounds = bounds
         self._on_socket = on_socket
         self._buffer = memoryview(bytearray(READ_AT_ONCE))
-        self._tasks = [asyncio.create_task(self._accept(one), name="ringline-accept") for one in sockets]
+        self._is_told = False
+        self._event_loop = asyncio.get_running_loop()
+        self._paused: dict[socket.socket, asyncio.TimerHandle] = {}
+        for one in sockets:
+            self._resume(one)
 
     async def open(self, raw: socket.socket) -> Link:
         """Make a link of an accepted connection, within the time it has for its CONNECT.
@@ -118,38 +122,46 @@ class Listening:
         if self.door.tls is not None:
             options |= {"ssl_handshake_timeout": self._bounds.connect_s, "ssl_shutdown_timeout": self._bounds.close_s}
         stream = StreamLink(self._buffer)
-        loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(lambda: stream, raw, **options)  # uvloop gives back a protocol of its own
+        # uvloop gives back a protocol of its own
+        await self._event_loop.connect_accepted_socket(lambda: stream, raw, **options)
         return WebSocketLink(stream, 2 * self._bounds.packet_bytes) if self.door.websocket else stream
 
     def close(self) -> None:
         """Accept nobody any more."""
-        for task in self._tasks:
-            task.cancel()
-
-    async def wait_closed(self) -> None:
-        """Wait until the sockets are closed."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for timer in self._paused.values():
+            timer.cancel()
         for one in self.sockets:
+            self._event_loop.remove_reader(one)
             one.close()
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        is_told = False
-        while True:
-            try:
-                raw, peer = await loop.sock_accept(listening)
-            except OSError as failed:
-                if failed.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    continue  # that one is gone already
-                if not is_told:
-                    log.error("nobody can connect: %s; raise the limit on open files", _reason(failed))  # noqa: TRY400 - that is all there is to say
-                is_told = True
-                await asyncio.sleep(_OUT_OF_FILES_S)
-                continue
-            is_told = False
-            self._on_socket(self, raw, str(peer[0]))
-            await asyncio.sleep(0)  # while more are waiting, accepting alone lets nobody else have a turn
+    async def wait_closed(self) -> None:
+        """Nothing: they are closed at once. aMQTT waits for it."""
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Take one connection: while more are waiting, accepting alone would let nobody else have a turn.
+
+        A callback of the loop, and not a task: one that is cancelled as somebody comes loses who came.
+        """
+        try:
+            raw, peer = listening.accept()
+        except OSError as failed:
+            if failed.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                self._pause(listening, failed)
+            return  # else that one is gone already
+        self._is_told = False
+        raw.setblocking(False)  # noqa: FBT003 - the system's signature
+        self._on_socket(self, raw, str(peer[0]))
+
+    def _pause(self, listening: socket.socket, failed: OSError) -> None:
+        """Accept nobody for a while."""
+        if not self._is_told:
+            log.error("nobody can connect: %s; raise the limit on open files", _reason(failed))
+        self._is_told = True
+        self._event_loop.remove_reader(listening)
+        self._paused[listening] = self._event_loop.call_later(_OUT_OF_FILES_S, self._resume, listening)
+
+    def _resume(self, listening: socket.socket) -> None:
+        self._event_loop.add_reader(listening, self._accept, listening)
 
 
 async def open_sockets(host: str | None, port: int) -> list[socket.socket]:
