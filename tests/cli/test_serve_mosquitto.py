@@ -125,6 +125,7 @@ def test_over_tls(start: Start, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (("--prefix", "a%u"), "--prefix must not contain %"),
         (("--users", "users.txt"), "Mosquitto, which reads no such hashes: give --logins"),
         (("--ws-port", "0"), "--ws-port cannot be had with --broker mosquitto: Mosquitto 2.0 would open it on all"),
         (("--max-devices-per-user", "3"), "--max-devices-per-user is a limit of --broker amqtt"),

@@ -1,7 +1,6 @@
 """A real Mosquitto: a process of its own on a loopback port, killed and started again on the same one."""
 
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -9,17 +8,17 @@ from collections import deque
 from pathlib import Path
 from typing import IO, Final, Self
 
+from ringline_broker.deployment.mosquitto import find_program
 from tests.support.running import BOUND_S, free_port
 from tests.support.services import missing
 
-_PLACES: Final = ":/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 _KEPT_LINES: Final = 1_000
 
 
 def find_mosquitto() -> str:
     """The program; where there is none, skips at home and fails in CI."""
-    found = shutil.which("mosquitto", path=os.environ.get("PATH", "") + _PLACES)
-    return found if found is not None else missing("mosquitto")
+    found = find_program()
+    return str(found) if found is not None else missing("mosquitto")
 
 
 class Mosquitto:

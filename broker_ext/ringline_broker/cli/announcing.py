@@ -14,10 +14,10 @@ from ringline_broker.cli.loopback import is_loopback
 from ringline_broker.cli.monitored import shown_at
 from ringline_broker.cli.pasting import command, quoted
 from ringline_broker.cli.printing import out, out_json
+from ringline_broker.cli.reaching import authority_of, certified_host, from_here, url_of
 from ringline_broker.settings import Settings
 
 _SCHEMES = {"port": "mqtt", "tls_port": "mqtts", "ws_port": "ws", "wss_port": "wss"}
-_ANY_HOST = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where it is reached from here
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def announce(options: ServeOptions, settings: Settings, ports: dict[str, int], h
         ports: the port that each option opened.
         http: where metrics and health are shown, if they are.
     """
-    urls = [_url(_SCHEMES[name], options.host, port) for name, port in ports.items()]
+    urls = [url_of(_SCHEMES[name], options.host, port) for name, port in ports.items()]
     if options.json:
         out_json(event="listening", pid=os.getpid(), urls=urls, ports=ports, http=http)
         return
@@ -95,8 +95,8 @@ def _who(options: ServeOptions, logins: list[_Login]) -> list[str]:
 def _words(login: _Login, options: ServeOptions, settings: Settings, ports: dict[str, int]) -> list[str]:
     """The options that log a user in; no more of them than are needed."""
     name = "port" if "port" in ports else next(name for name in ports if name not in PLAIN)
-    host = _ANY_HOST.get(options.host, options.host) if name in PLAIN else _certified_host(options)
-    url = _url(_SCHEMES[name], host, ports[name])
+    host = from_here(options.host) if name in PLAIN else certified_host(options.tls_cert, options.host)
+    url = url_of(_SCHEMES[name], host, ports[name])
     words: list[str] = []
     if login.file is None and options.users is None and is_loopback(host):
         words += ["--as", shlex.quote(login.user)]
@@ -105,25 +105,10 @@ def _words(login: _Login, options: ServeOptions, settings: Settings, ports: dict
         scheme, _, place = url.partition("://")
         who = f"{quote(login.user, safe='')}@" * (login.file is None)
         words += ["--url", shlex.quote(f"{scheme}://{who}{place}")]
-    if name not in PLAIN and options.tls_cert is not None:
-        authority = options.tls_cert.parent / "authority.pem"  # as `ringline cert` leaves it
-        words += ["--cafile", quoted(authority)] * authority.exists()
+    if name not in PLAIN and options.tls_cert is not None and (authority := authority_of(options.tls_cert)) is not None:
+        words += ["--cafile", quoted(authority)]
     if login.file is not None:
         words += ["--cert", quoted(login.file)]
     if settings.prefix != DEFAULT_PREFIX:
         words += ["--prefix", shlex.quote(settings.prefix)]
     return words
-
-
-def _certified_host(options: ServeOptions) -> str:
-    """The host that a client has to ask for, so that the server's certificate is for it."""
-    from ringline_broker.certificates import hosts_of  # noqa: PLC0415 - as above
-
-    hosts = [] if options.tls_cert is None else hosts_of(options.tls_cert)
-    host = _ANY_HOST.get(options.host, options.host)
-    return host if host in hosts else next((one for one in hosts if not one.startswith("*")), host)
-
-
-def _url(scheme: str, host: str, port: int) -> str:
-    host = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{host}:{port}"

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import Level
-from ringline_broker.cli.options import flag, make
+from ringline_broker.cli.options import make
+from ringline_broker.cli.ports import check_port
 from ringline_broker.settings import Bounds, ConnectionLimits, Settings
 
 T = TypeVar("T")
@@ -74,9 +75,7 @@ class ServeOptions:
 
     def __post_init__(self) -> None:
         for name in (*PORTS, "http_port"):
-            port = getattr(self, name)
-            if port is not None and not 0 <= port <= 65_535:  # noqa: PLR2004 - what a port can be
-                raise ValueError(f"{flag(name)} must be 0 to 65535, not {port}")
+            check_port(name, getattr(self, name))
 
 
 PORTS = ("port", "tls_port", "ws_port", "wss_port")

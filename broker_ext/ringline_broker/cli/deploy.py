@@ -1,10 +1,8 @@
 """`ringline deploy`: writes the configuration of a broker."""
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,17 +11,13 @@ from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.loopback import is_loopback
 from ringline_broker.cli.options import make, spread
 from ringline_broker.cli.pasting import command, quoted
+from ringline_broker.cli.ports import LAST_PORT, MQTT_PORT, MQTTS_PORT
 from ringline_broker.cli.printing import err, out
+from ringline_broker.cli.reaching import authority_of, certified_host, from_here, url_of
 from ringline_broker.settings import Settings
 
 if TYPE_CHECKING:
     from ringline_broker.deployment.mosquitto import Site
-
-_PORT: Final = 1883
-_TLS_PORT: Final = 8883
-_LAST_PORT: Final = 65_535
-_ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where it is reached from here
-_SBIN: Final = ":/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 
 app = typer.Typer(name="deploy", no_args_is_help=True, help="Write the configuration of a broker for workers.")
 
@@ -100,13 +94,15 @@ def _check(options: MosquittoOptions) -> None:
     for flag, file in (("--tls-cert", options.tls_cert), ("--tls-key", options.tls_key), ("--plugin", options.plugin)):
         if file is not None and not file.is_file():
             raise _wrong(f"{flag}: there is no file {file}")
-    if options.port is not None and not 1 <= options.port <= _LAST_PORT:
-        raise _wrong(f"--port must be 1 to {_LAST_PORT}, not {options.port}")
+    if options.port is not None and not 1 <= options.port <= LAST_PORT:
+        raise _wrong(f"--port must be 1 to {LAST_PORT}, not {options.port}")
     if not options.host or not options.host.isprintable() or " " in options.host:
         raise _wrong(f"--host is no address: {options.host!r}")
     make(Settings, {"prefix": options.prefix})
-    if "%" in options.prefix:
-        raise _wrong("--prefix must not contain %, which stands for something to Mosquitto")
+    from ringline_broker.deployment.mosquitto import prefix_fault  # noqa: PLC0415 - slow, and needed here alone
+
+    if (fault := prefix_fault(options.prefix)) is not None:
+        raise _wrong(f"--prefix {fault}")
     if options.tls_cert is None and not is_loopback(options.host) and not options.insecure:
         raise _wrong(
             f"--host {options.host} can be reached from other machines, which takes encryption (--tls-cert); "
@@ -123,39 +119,29 @@ def _site(folder: Path, options: MosquittoOptions) -> "Site":
         text = "no mosquitto_dynamic_security.so is to be found: install Mosquitto 2, or say where it is with --plugin"
         raise Failure(ExitCode.NOT_INSTALLED, text)
     cert = options.tls_cert
-    port = options.port or (_PORT if cert is None else _TLS_PORT)
-    authority = None if cert is None else cert.parent / "authority.pem"  # as `ringline cert` leaves it
+    port = options.port or (MQTT_PORT if cert is None else MQTTS_PORT)
     return Site(
         folder, options.host, port, _url(options, port), plugin, cert, options.tls_key or cert,
-        authority if authority is not None and authority.exists() else None, options.prefix, options.group_topics,
-        options.user,
+        None if cert is None else authority_of(cert), options.prefix, options.group_topics, options.user,
     )  # fmt: skip
 
 
 def _url(options: MosquittoOptions, port: int) -> str:
     """How the broker is reached from here."""
-    host, scheme = _ANY_HOST.get(options.host, options.host), "mqtt"
-    if options.tls_cert is not None:
-        host, scheme = _certified_host(options.tls_cert, host), "mqtts"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _certified_host(cert: Path, host: str) -> str:
-    """The host that a client has to ask for, so that the certificate is for it."""
-    from ringline_broker.certificates import BadCertificate, hosts_of  # noqa: PLC0415 - as above
+    if options.tls_cert is None:
+        return url_of("mqtt", from_here(options.host), port)
+    from ringline_broker.certificates import BadCertificate  # noqa: PLC0415 - as above
 
     try:
-        hosts = hosts_of(cert)
+        return url_of("mqtts", certified_host(options.tls_cert, options.host), port)
     except BadCertificate as bad:
         raise _wrong(f"--tls-cert: {bad}") from bad
-    return host if host in hosts else next((one for one in hosts if not one.startswith("*")), host)
 
 
 def _start_broker(folder: Path) -> str:
-    from ringline_broker.deployment.mosquitto import config_file  # noqa: PLC0415 - as above
+    from ringline_broker.deployment.mosquitto import config_file, find_program  # noqa: PLC0415 - as above
 
-    program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + _SBIN) or "mosquitto"
-    return f"{quoted(Path(program))} -c {quoted(config_file(folder))}"
+    return f"{quoted(find_program() or Path('mosquitto'))} -c {quoted(config_file(folder))}"
 
 
 def _start_worker(site: "Site") -> str:

@@ -5,7 +5,7 @@ import os
 import ssl
 from collections import Counter
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -128,10 +128,7 @@ def _target(options: DoctorOptions) -> "Target":
 
 def _tls(options: DoctorOptions, address: Address, *, with_cert: bool) -> ssl.SSLContext | None:
     """How to trust the broker; None for no TLS."""
-    given = tls_of(options, address)
-    if not address.tls or (with_cert and given is not None):
-        return given
-    return ssl.create_default_context(cafile=options.cafile)
+    return tls_of(options if with_cert else replace(options, cert=None, key_=None), address)
 
 
 def _users(names: list[str]) -> "tuple[Account, ...]":

@@ -6,9 +6,8 @@ from ringline_broker.cli.config import PLAIN, PORTS, ServeOptions
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.loopback import is_loopback
 from ringline_broker.cli.options import flag
+from ringline_broker.cli.ports import MQTT_PORT, MQTTS_PORT
 
-MQTT_PORT: Final = 1883
-MQTTS_PORT: Final = 8883
 _WS: Final = "Mosquitto 2.0 would open it on all addresses, whatever the host"
 _NOT_BESIDE: Final = {
     "client_ca": "only passwords log in there",

@@ -1,30 +1,18 @@
 """The HTTP port of a process that serves: `--http-port`."""
 
-import errno
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.loopback import is_loopback
+from ringline_broker.cli.ports import not_opened
+from ringline_broker.cli.reaching import url_of
 
 if TYPE_CHECKING:
     from ringline_broker.monitoring.pages import Source
 
 log = logging.getLogger(__name__)
-
-_LAST_PORT = 65_535
-
-
-def check_port(port: int | None) -> None:
-    """Look at the option.
-
-    Raises:
-        ValueError: it is no port.
-    """
-    if port is not None and not 0 <= port <= _LAST_PORT:
-        raise ValueError(f"--http-port must be 0 to {_LAST_PORT}, not {port}")
 
 
 @asynccontextmanager
@@ -48,11 +36,9 @@ async def monitored(source: "Source", port: int | None, host: str) -> AsyncGener
     try:
         port = await monitor.start()
     except OSError as failed:
-        busy = failed.errno == errno.EADDRINUSE
-        why = "is in use by another program" if busy else f"cannot be opened: {failed.strerror}"
-        raise Failure(ExitCode.FAILED, f"port {port} on {host} {why}; choose another with --http-port") from failed
+        raise not_opened(port, host, failed, "http_port") from failed
     try:
-        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        yield url_of("http", host, port)
     finally:
         await monitor.stop()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import errno
 import logging
 import os
 import signal
@@ -20,6 +19,7 @@ from ringline_broker.cli.logs import start_logging
 from ringline_broker.cli.loops import fastest_loop, stop_in_time
 from ringline_broker.cli.monitored import monitored
 from ringline_broker.cli.options import flag
+from ringline_broker.cli.ports import not_opened
 from ringline_broker.server import Server, ServerConfig, allow_many_connections, calm_collector
 from ringline_broker.service.ports import StoreInUse
 from ringline_broker.settings import Bounds, ConnectionLimits
@@ -83,10 +83,13 @@ def _embedded(told: Serving, opened: dict[str, int]) -> Server:
 
 
 def _beside_mosquitto(told: Serving, opened: dict[str, int]) -> "PrivateServer":
+    from ringline_broker.deployment.mosquitto import prefix_fault  # noqa: PLC0415 - likewise
     from ringline_broker.own_mosquitto.files import Listens, Logins  # noqa: PLC0415 - the embedded server needs none of it
     from ringline_broker.own_mosquitto.server import PrivateConfig, PrivateServer  # noqa: PLC0415 - likewise
 
     options = told.options
+    if (fault := prefix_fault(told.settings.prefix)) is not None:
+        raise Failure(ExitCode.WRONG_USE, f"--prefix {fault}")
     _check_limits(told)
     listeners = {
         name: Listens(one.host, one.port, one.certfile, one.keyfile or one.certfile)
@@ -194,7 +197,4 @@ def _check_ports(host: str, opened: dict[str, int]) -> None:
             try:
                 probe.bind((host, port))
             except OSError as taken:
-                busy = taken.errno == errno.EADDRINUSE
-                why = "is in use by another program" if busy else f"cannot be opened: {taken.strerror}"
-                text = f"port {port} on {host} {why}; choose another with {flag(option)}"
-                raise Failure(ExitCode.FAILED, text) from taken
+                raise not_opened(port, host, taken, option) from taken

@@ -15,7 +15,8 @@ from ringline.protocol.errors import RinglineError
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import Level, start_logging
 from ringline_broker.cli.loops import fastest_loop, stop_in_time
-from ringline_broker.cli.monitored import check_port, monitored, shown_at
+from ringline_broker.cli.monitored import monitored, shown_at
+from ringline_broker.cli.ports import check_port
 from ringline_broker.cli.printing import out, out_json
 from ringline_broker.cli.session import tls_of
 from ringline_broker.settings import Settings
@@ -63,7 +64,7 @@ class WorkerOptions:
     json: bool = False
 
     def __post_init__(self) -> None:
-        check_port(self.http_port)
+        check_port("http_port", self.http_port)
 
 
 def worker(options: WorkerOptions, settings: Settings) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import secrets
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ _ADMIN: Final = "admin.json"
 _README: Final = "README.md"
 _PLUGIN: Final = "mosquitto_dynamic_security.so"
 _PLUGIN_PLACES: Final = ("/usr/lib/*", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/lib")
+_PROGRAM_PLACES: Final = ":/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 _ROUNDS: Final = 101
 """As the plugin of 2.0 itself. More would change nothing: these passwords are 256 random bits."""
 
@@ -89,6 +91,17 @@ class Admin:
     password: str = field(repr=False)
     cafile: Path | None
     prefix: str
+
+
+def prefix_fault(prefix: str) -> str | None:
+    """Why a prefix cannot be had here, though it is a topic."""
+    return "must not contain %, which stands for something to Mosquitto" if "%" in prefix else None
+
+
+def find_program() -> Path | None:
+    """Mosquitto itself, on PATH or where packages leave it."""
+    found = shutil.which("mosquitto", path=os.environ.get("PATH", "") + _PROGRAM_PLACES)
+    return None if found is None else Path(found)
 
 
 def find_plugin() -> Path | None:
@@ -158,6 +171,21 @@ def read_admin(folder: Path) -> Admin:
     except (OSError, ValueError, KeyError, TypeError) as failed:
         why = failed.strerror if isinstance(failed, OSError) else "it is not as it was written"
         raise BadDeployment(f"cannot read {file}: {why}") from failed
+
+
+def read_worker(folder: Path) -> tuple[str, str]:
+    """The share's name, and the password of the account WORKER.
+
+    Raises:
+        BadDeployment: the file that says them is not as it was written.
+        OSError: it cannot be read.
+    """
+    file = worker_env(folder)
+    known = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
+    try:
+        return known["RINGLINE_SHARE"], known["RINGLINE_PASSWORD"]
+    except KeyError as missing:
+        raise BadDeployment(f"{file} does not say {missing.args[0]}: it is not as it was written") from missing
 
 
 def write_admin(folder: Path, admin: Admin) -> None:

@@ -18,7 +18,7 @@ from ringline_broker.deployment.mosquitto import (
     config_file,
     find_plugin,
     read_admin,
-    worker_env,
+    read_worker,
     write,
     write_admin,
     write_secret,
@@ -128,19 +128,9 @@ def _with_users(wanted: Wanted, folder: Path) -> tuple[Login, str]:
     if admin.prefix != wanted.prefix:
         raise BadDeployment(f"the users in {folder} are of --prefix {admin.prefix}: give that, or another --data")
     write_admin(folder, replace(admin, url=url, cafile=None))
-    share, password = _secrets(folder)
+    share, password = read_worker(folder)
     access = DYNAMIC_SECURITY.substitute(plugin=plugin, security=folder / SECURITY)
     return Login(config_file(folder), WORKER, password, share), access
-
-
-def _secrets(folder: Path) -> tuple[str, str]:
-    """The share's name and the worker's password."""
-    file = worker_env(folder)
-    known = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
-    try:
-        return known["RINGLINE_SHARE"], known["RINGLINE_PASSWORD"]
-    except KeyError as missing:
-        raise BadDeployment(f"{file} does not say {missing.args[0]}: it is not as it was written") from missing
 
 
 def _with_anybody(wanted: Wanted, folder: Path) -> tuple[Login, str]:

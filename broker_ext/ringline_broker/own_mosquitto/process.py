@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -22,7 +21,6 @@ START_S: Final = 10.0
 _STOP_S: Final = 5.0
 _SHORTEST_MS: Final = 100
 _LONGEST_MS: Final = 5_000
-_PLACES: Final = ":/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 _LINE_BYTES: Final = 2_048
 """What is kept of a line: names in it are strangers' to choose."""
 _KEPT_LINES: Final = 5
@@ -30,18 +28,6 @@ _KEPT_LINES: Final = 5
 
 class NoMosquitto(RinglineError):
     """There is none, or it does not start; the message says what to do."""
-
-
-def find_mosquitto() -> Path:
-    """The program, on PATH or where packages leave it.
-
-    Raises:
-        NoMosquitto: there is none.
-    """
-    found = shutil.which("mosquitto", path=os.environ.get("PATH", "") + _PLACES)
-    if found is None:
-        raise NoMosquitto("there is no mosquitto on PATH: install Mosquitto 2, on Debian `apt-get install mosquitto`")
-    return Path(found)
 
 
 class MosquittoProcess:
@@ -60,8 +46,6 @@ class MosquittoProcess:
         self._listens = asyncio.Event()
         self._last: deque[str] = deque(maxlen=_KEPT_LINES)
         self._told = SparingLog(log)
-        self.starts = 0
-        """How often it was started; all but the first because it had died."""
 
     async def start(self) -> None:
         """Start it, and wait until it listens.
@@ -90,11 +74,6 @@ class MosquittoProcess:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGHUP)
 
-    @property
-    def pid(self) -> int | None:
-        """Its process id, while it runs."""
-        return None if self._process is None else self._process.pid
-
     async def _start_once(self) -> None:
         self._listens.clear()
         self._last.clear()
@@ -106,7 +85,6 @@ class MosquittoProcess:
         except OSError as failed:
             raise NoMosquitto(f"cannot start {self._words[-3]}: {failed.strerror}") from failed
         self._process = process
-        self.starts += 1
         assert process.stderr is not None  # noqa: S101 - for the type checkers: it is a pipe
         self._reading = asyncio.create_task(self._read(process.stderr), name="ringline-mosquitto-log")
         ended, listens = asyncio.ensure_future(process.wait()), asyncio.ensure_future(self._listens.wait())

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from ringline_broker.bindings.mqtt5.address import BrokerAddress
+from ringline_broker.deployment.mosquitto import find_program
 from ringline_broker.metrics import Metrics, Reading
 from ringline_broker.own_mosquitto.files import Listens, Logins, Wanted, prepare
-from ringline_broker.own_mosquitto.process import MosquittoProcess, find_mosquitto
+from ringline_broker.own_mosquitto.process import MosquittoProcess, NoMosquitto
 from ringline_broker.service.ports import Clock
 from ringline_broker.settings import Settings
 from ringline_broker.worker import Worker, WorkerConfig
@@ -68,7 +69,10 @@ class PrivateServer:
             BadDeployment: its files cannot be written or read.
             ValueError, StoreInUse, StoreUnavailable, BrokerFailure: as `Worker.start`.
         """
-        config, program = self._config, find_mosquitto()
+        config, program = self._config, find_program()
+        if program is None:
+            text = "there is no mosquitto on PATH: install Mosquitto 2, on Debian `apt-get install mosquitto`"
+            raise NoMosquitto(text)
         listeners = {name: _with_port(one) for name, one in config.listeners.items()}
         own = _free_port(_LOOPBACK)
         wanted = Wanted(
@@ -104,16 +108,6 @@ class PrivateServer:
     def ports(self) -> dict[str, int]:
         """The port each listener has, by its name."""
         return self._ports
-
-    @property
-    def broker_pid(self) -> int | None:
-        """The broker's process id, while it runs."""
-        return None if self._process is None else self._process.pid
-
-    def counts(self) -> dict[str, int]:
-        """What the extension and its connection did since the start, see Worker.counts."""
-        starts = 0 if self._process is None else self._process.starts
-        return ({} if self._worker is None else self._worker.counts()) | {"broker_starts": starts}
 
     async def reading(self) -> Reading:
         """What was counted since the start, and how things stand."""
