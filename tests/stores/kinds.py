@@ -147,12 +147,3 @@ def watch(run: Run, store: SqliteStore) -> list[str]:
     run(store._thread.run(lambda db: db.set_trace_callback(seen.append)))
     seen.clear()
     return seen
-
-
-async def turn() -> None:
-    """Let everything on the loop run that can."""
-    loop = asyncio.get_running_loop()
-    for _ in range(10):
-        passed: asyncio.Future[None] = loop.create_future()
-        loop.call_soon(passed.set_result, None)
-        await passed

@@ -8,8 +8,9 @@ import pytest
 from ringline_broker.engine.step import Ask, Busy, step
 from ringline_broker.service.ports import Held, Store, StoreUnavailable
 from tests.stores.ids import ODD_IDS
-from tests.stores.kinds import Place, Run, turn
+from tests.stores.kinds import Place, Run
 from tests.stores.made import NOW, accepted, first, then
+from tests.support.turns import let_run
 from tests.unit.engine.play import invite
 
 
@@ -143,7 +144,7 @@ def test_a_caller_that_gives_up_blocks_all_the_same(run: Run, store: Store) -> N
     users = [f"u{at}" for at in range(20)]
 
     async def give_up(*calls: "asyncio.Task[object]") -> None:
-        await turn()
+        await let_run()
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)

@@ -11,8 +11,9 @@ import pytest
 from ringline_broker.service.ports import Change, Held, Mark, Store, StoreUnavailable
 from ringline_broker.testing import ManualClock
 from tests.stores.calls import LEASE, change, iids_of, open_of, put, standing
-from tests.stores.kinds import Place, Run, turn
+from tests.stores.kinds import Place, Run
 from tests.stores.made import NOW, accepted, buried, first, made, rejected, rung, then
+from tests.support.turns import let_run
 from tests.unit.engine.play import cancel
 
 # load and commit
@@ -125,7 +126,7 @@ def test_a_caller_that_gives_up_harms_nobody(run: Run, store: Store) -> None:
     async def give_up(at: int) -> None:
         leaving = [asyncio.create_task(call) for call in (store.claim_due(LEASE, 1), store.commit([first(rung("i1"))]))]
         staying = asyncio.create_task(store.commit([first(rung(f"j{at}"))]))
-        await turn()
+        await let_run()
         for call in leaving:
             call.cancel()
         assert await staying == [True]
@@ -230,7 +231,7 @@ def test_closing_twice_is_closing_once(run: Run, store: Store) -> None:
 def test_closing_finishes_what_was_begun(run: Run, store: Store) -> None:
     async def close_at_once() -> list[bool]:
         commit = asyncio.create_task(store.commit([first(rung("i1"))]))
-        await turn()
+        await let_run()
         await asyncio.gather(store.close(), store.close())
         return await commit
 

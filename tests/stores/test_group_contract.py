@@ -26,7 +26,7 @@ from tests.stores.group_calls import (
     put,
     users_of,
 )
-from tests.stores.kinds import Place, Run, turn
+from tests.stores.kinds import Place, Run
 from tests.stores.made import NOW, accepted
 from tests.stores.made import then as then_ring
 from tests.stores.made_groups import (
@@ -41,6 +41,7 @@ from tests.stores.made_groups import (
     then,
     whole,
 )
+from tests.support.turns import let_run
 
 # load and commit
 
@@ -178,7 +179,7 @@ def test_a_caller_that_gives_up_harms_nobody(run: Run, store: Store) -> None:
         committed = store.commit_groups([first(founded("g1"), member("ann"))])
         leaving = [asyncio.create_task(call) for call in (store.load_groups({"g1": ["ann"]}), committed)]
         staying = asyncio.create_task(store.commit_groups([first(founded(f"h{at}"), member("ann"))]))
-        await turn()
+        await let_run()
         for call in leaving:
             call.cancel()
         assert await staying == [True]
@@ -272,7 +273,7 @@ def test_the_oldest_of_both_kinds_are_forgotten_first_and_no_more_than_asked_for
 def test_closing_finishes_what_was_begun(run: Run, store: Store) -> None:
     async def close_at_once() -> list[bool]:
         commit = asyncio.create_task(store.commit_groups([first(founded("g1"))]))
-        await turn()
+        await let_run()
         await store.close()
         return await commit
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
@@ -24,10 +24,11 @@ from ringline_broker.stores.sqlite import SqliteStore
 from ringline_broker.testing import ManualClock
 from tests.stores.child import AT_ONCE
 from tests.stores.histories import Histories
-from tests.stores.kinds import WITHIN_S, Held, Run, turn
+from tests.stores.kinds import WITHIN_S, Held, Run
 from tests.stores.made import NOW, first, rung
 from tests.stores.processes import child, line_of, rest_of
 from tests.stores.story import batches
+from tests.support.turns import let_run
 
 
 class SqliteHistories(Histories):
@@ -72,7 +73,7 @@ class SqliteHistories(Histories):
             commit = asyncio.create_task(self.store.commit([*batch, *filler]))
             of_groups = asyncio.create_task(self.store.commit_groups(groups))
             held = asyncio.create_task(self.sqlite._thread.run(last_held))
-            await turn()
+            await let_run()
             first_held.let_go()
             await asyncio.to_thread(last_held.begun.wait, WITHIN_S)
             await before
@@ -158,12 +159,7 @@ def consistent(found: Rows) -> None:
 
 
 TestHistories = pytest.mark.timeout(900)(SqliteHistories.TestCase)  # a failure takes minutes to be made small
-TestHistories.settings = settings(
-    max_examples=25,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+TestHistories.settings = settings(max_examples=25, stateful_step_count=40)
 
 
 @pytest.mark.parametrize("attempt", range(5))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis.stateful import invariant, rule
 
 from ringline_broker.stores.redis.store import RedisStore
@@ -63,12 +63,7 @@ def _servers(request: pytest.FixtureRequest) -> Iterator[None]:
     del which.server
 
 
-_few = settings(
-    max_examples=10,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+_few = settings(max_examples=10, stateful_step_count=40)
 TestRedis = pytest.mark.timeout(900)(RedisHistories.TestCase)  # a failure takes minutes to be made small
 TestRedis.settings = _few
 TestValkey = pytest.mark.timeout(900)(ValkeyHistories.TestCase)

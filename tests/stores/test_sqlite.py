@@ -15,9 +15,10 @@ from ringline_broker.stores import open_store
 from ringline_broker.stores.sqlite import SqliteStore
 from ringline_broker.testing import ManualClock
 from tests.stores.calls import change, mark_of, put
-from tests.stores.kinds import WITHIN_S, Held, Place, Run, held_up, turn, watch
+from tests.stores.kinds import WITHIN_S, Held, Place, Run, held_up, watch
 from tests.stores.made import NOW, accepted, first, rung
 from tests.stores.made_groups import founded
+from tests.support.turns import let_run
 
 # group commit
 
@@ -29,7 +30,7 @@ def test_all_commits_that_wait_share_one_transaction(run: Run, sqlite: Place) ->
     async def commit_many() -> list[list[bool]]:
         async with held_up(store):
             commits = [asyncio.create_task(store.commit([first(rung(f"i{at}"))])) for at in range(256)]
-            await turn()
+            await let_run()
         return await asyncio.gather(*commits)
 
     assert run(commit_many()) == [[True]] * 256
@@ -65,12 +66,12 @@ def test_an_answer_leaves_only_after_its_commit(run: Run, sqlite: Place) -> None
         first_job = asyncio.create_task(store._thread.run(before))
         await asyncio.to_thread(before.begun.wait, WITHIN_S)
         commit = asyncio.create_task(store.commit([first(rung("i1"))]))
-        await turn()
+        await let_run()
         last_job = asyncio.create_task(store._thread.run(after))
-        await turn()
+        await let_run()
         before.let_go()
         await asyncio.to_thread(after.begun.wait, WITHIN_S)
-        await turn()
+        await let_run()
         # The change is made and its transaction is not committed yet.
         assert first_job.done()
         assert not commit.done()
@@ -89,7 +90,7 @@ def test_a_load_under_way_sees_the_marks_that_move(run: Run, sqlite: Place) -> N
     async def load_meanwhile() -> int:
         async with held_up(store):
             loading = asyncio.create_task(store.load(["i1", "unknown"]))
-            await turn()
+            await let_run()
             await store.mark([Mark("i1", 0, 1)])
         return (await loading)["i1"].mark
 
@@ -134,7 +135,7 @@ def test_a_failed_transaction_loses_its_own_batch_and_no_other(run: Run, sqlite:
                 asyncio.create_task(store._thread.run(fail)),
                 asyncio.create_task(store.commit([first(rung("i2"))])),
             ]
-            await turn()
+            await let_run()
         for task in together:
             with pytest.raises(StoreUnavailable, match="the store failed: out of luck"):
                 await task

@@ -10,9 +10,10 @@ from ringline_broker.engine.groups.model import Standing
 from ringline_broker.service.ports import Mark, StoreUnavailable
 from ringline_broker.stores import migrate, record
 from tests.stores import made
-from tests.stores.kinds import Place, Run, held_up, turn, watch
+from tests.stores.kinds import Place, Run, held_up, watch
 from tests.stores.made_groups import first, founded, later, member, then
 from tests.stores.test_records import INVITATION, LAYOUT_1
+from tests.support.turns import let_run
 
 
 def test_commits_of_groups_and_of_invitations_that_wait_share_one_transaction(run: Run, sqlite: Place) -> None:
@@ -24,7 +25,7 @@ def test_commits_of_groups_and_of_invitations_that_wait_share_one_transaction(ru
             groups = [store.commit_groups([first(founded(f"g{at}"), member("ann"))]) for at in range(50)]
             rings = [store.commit([made.first(made.rung(f"i{at}"))]) for at in range(50)]
             commits = [asyncio.create_task(call) for pair in zip(groups, rings, strict=True) for call in pair]
-            await turn()
+            await let_run()
         return await asyncio.gather(*commits)
 
     assert run(commit_many()) == [[True]] * 100
@@ -48,9 +49,9 @@ def test_a_load_under_way_sees_the_marks_that_a_commit_takes_along(run: Run, sql
     async def load_meanwhile() -> int:
         async with held_up(store):
             loading = asyncio.create_task(store.load_groups({"g1": ()}))
-            await turn()
+            await let_run()
             commit = asyncio.create_task(store.commit_groups([first(founded("g2"))]))
-            await turn()
+            await let_run()
         await commit
         return (await loading)["g1"].mark
 
@@ -84,7 +85,7 @@ def test_a_failed_transaction_leaves_neither_group_nor_rows(run: Run, sqlite: Pl
             batch = [then(one, later(one), {"ann": None, "ben": member("ben")}), first(founded("g2"), member("ben"))]
             commit = asyncio.create_task(store.commit_groups(batch))
             failing = asyncio.create_task(store._thread.run(fail))
-            await turn()
+            await let_run()
         for task in (commit, failing):
             with pytest.raises(StoreUnavailable, match="the store failed: out of luck"):
                 await task

@@ -9,13 +9,14 @@ import pytest
 from ringline_broker.engine.model import Invitation
 from ringline_broker.service.ports import Change, Store, StoreUnavailable, Usage
 from ringline_broker.stores import migrate, record
-from tests.stores.kinds import Place, Run, held_up, turn, watch
+from tests.stores.kinds import Place, Run, held_up, watch
 from tests.stores.made import NOW, accepted, buried, first, made, rejected, rung, then
 from tests.stores.made_groups import dismissed, founded, later
 from tests.stores.made_groups import first as first_group
 from tests.stores.made_groups import then as then_group
 from tests.stores.test_records import GROUP, GROUP_LAYOUT_1, INVITATION, LAYOUT_1
 from tests.stores.usage import usage_of
+from tests.support.turns import let_run
 from tests.unit.engine.play import invite
 
 OLD_INVITATION = INVITATION._replace(gid="")
@@ -71,9 +72,9 @@ def test_what_is_purged_in_the_transaction_that_made_it_is_gone(run: Run, sqlite
     async def make_and_purge() -> None:
         async with held_up(store):
             making = asyncio.create_task(store.commit([first(rung("notice", answers=0))]))
-            await turn()
+            await let_run()
             purging = asyncio.create_task(store.purge(NOW * 2, 10))
-            await turn()
+            await let_run()
         assert (await making, await purging) == ([True], 1)
 
     run(make_and_purge())
@@ -104,7 +105,7 @@ def test_a_failed_transaction_counts_for_nothing(run: Run, sqlite: Place) -> Non
                 store._thread.run(fail),
             )  # fmt: skip
             tasks = [asyncio.create_task(call) for call in calls]
-            await turn()
+            await let_run()
         for task in tasks:
             with pytest.raises(StoreUnavailable, match="the store failed: out of luck"):
                 await task

@@ -8,10 +8,11 @@ from ringline_broker.engine.model import Invitation
 from ringline_broker.service.ports import Change, Store, Usage
 from tests.stores import made_groups
 from tests.stores.group_calls import put as put_groups
-from tests.stores.kinds import Place, Run, turn
+from tests.stores.kinds import Place, Run
 from tests.stores.made import NOW, accepted, buried, first, made, rejected, rung, then
 from tests.stores.made_groups import dismissed, founded, later
 from tests.stores.usage import NOTHING, added_up, usage_of
+from tests.support.turns import let_run
 from tests.unit.engine.play import cancel, invite, modify
 
 
@@ -163,7 +164,7 @@ def test_a_caller_that_gives_up_is_counted_all_the_same(run: Run, store: Store) 
             asyncio.create_task(store.commit([first(rung(iid))])),
             asyncio.create_task(store.commit_groups([made_groups.first(founded(gid))])),
         ]
-        await turn()
+        await let_run()
         for call in leaving:
             call.cancel()
         await asyncio.gather(*leaving, return_exceptions=True)
@@ -179,7 +180,7 @@ def test_a_caller_that_gives_up_is_counted_all_the_same(run: Run, store: Store) 
 
     async def purge_and_give_up() -> None:
         leaving = asyncio.create_task(store.purge(NOW * 2, 100))
-        await turn()
+        await let_run()
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
         await store.next_due()

@@ -7,17 +7,9 @@ import pytest
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.service.ports import Clock
 from ringline_broker.testing import ManualClock
+from tests.support.turns import let_run
 
 WITHIN_S = 10
-
-
-async def _let_run() -> None:
-    """Let everything run that can, short of time passing."""
-    loop = asyncio.get_running_loop()
-    for _ in range(10):
-        turn: asyncio.Future[None] = loop.create_future()
-        loop.call_soon(turn.set_result, None)
-        await turn
 
 
 def test_it_is_a_clock() -> None:
@@ -50,9 +42,9 @@ def test_waiters_wake_when_their_time_comes_and_not_before() -> None:
     async def main() -> None:
         clock = ManualClock()
         waits = {ms: asyncio.create_task(clock.wait(asyncio.Event(), ms)) for ms in (100, 200)}
-        await _let_run()
+        await let_run()
         clock.advance(99)
-        await _let_run()
+        await let_run()
         assert not waits[100].done()
         clock.advance(1)
         assert await waits[100] is False
@@ -68,9 +60,9 @@ def test_a_wait_begun_after_a_move_counts_from_there() -> None:
         clock = ManualClock()
         clock.advance(500)
         wait = asyncio.create_task(clock.wait(asyncio.Event(), 100))
-        await _let_run()
+        await let_run()
         clock.advance(99)
-        await _let_run()
+        await let_run()
         assert not wait.done()
         clock.advance(1)
         assert await wait is False
@@ -83,7 +75,7 @@ def test_an_event_ends_a_wait(clock: Clock) -> None:
     async def main() -> None:
         event = asyncio.Event()
         wait = asyncio.create_task(clock.wait(event, 60_000))
-        await _let_run()
+        await let_run()
         assert not wait.done()
         event.set()
         assert await wait is True
@@ -102,7 +94,7 @@ def test_an_event_set_and_cleared_still_ended_the_wait() -> None:
     async def main() -> None:
         clock, event = ManualClock(), asyncio.Event()
         wait = asyncio.create_task(clock.wait(event, 100))
-        await _let_run()
+        await let_run()
         event.set()
         event.clear()
         assert await wait is True
@@ -114,12 +106,12 @@ def test_a_cancelled_wait_leaves_nothing_behind() -> None:
     async def main() -> None:
         clock = ManualClock()
         wait = asyncio.create_task(clock.wait(asyncio.Event(), 100))
-        await _let_run()
+        await let_run()
         wait.cancel()
         with pytest.raises(asyncio.CancelledError):
             await wait
         clock.advance(100)
-        await _let_run()
+        await let_run()
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(main())
@@ -138,7 +130,7 @@ def test_another_thread_may_move_it() -> None:
 
     async def wait() -> None:
         waits = asyncio.create_task(clock.wait(asyncio.Event(), 30_000))
-        await _let_run()
+        await let_run()
         waiting.set()
         woke.append(await waits)
 

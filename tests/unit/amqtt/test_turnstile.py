@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from ringline_broker.bindings.amqtt.turnstile import Turnstile
+from tests.support.turns import let_run
 
 
 class Guests:
@@ -26,15 +27,7 @@ class Guests:
 
     async def leave(self, name: str) -> None:
         self.doors[name].set()
-        await settle()
-
-
-async def settle() -> None:
-    loop = asyncio.get_running_loop()
-    for _ in range(10):
-        turn = loop.create_future()
-        loop.call_soon(turn.set_result, None)
-        await turn
+        await let_run()
 
 
 def _run(main: Callable[[], Awaitable[None]]) -> None:
@@ -48,7 +41,7 @@ def test_few_at_once_and_some_before_others() -> None:
     async def main() -> None:
         guests = Guests(2)
         tasks = [guests.come(name, first=name.startswith("first")) for name in ("a", "b", "c", "d", "first", "first2")]
-        await settle()
+        await let_run()
         assert guests.inside == ["a", "b"]
         await guests.leave("a")
         assert guests.inside == ["b", "first"]
@@ -59,7 +52,7 @@ def test_few_at_once_and_some_before_others() -> None:
             await guests.leave(name)
         await asyncio.gather(*tasks)
         again = guests.come("again")
-        await settle()
+        await let_run()
         assert guests.inside == ["again"]
         await guests.leave("again")
         await again
@@ -71,7 +64,7 @@ def test_who_goes_away_while_waiting_takes_no_place() -> None:
     async def main() -> None:
         guests = Guests(1)
         a, b, c = (guests.come(name) for name in "abc")
-        await settle()
+        await let_run()
         b.cancel()
         await guests.leave("a")
         assert guests.inside == ["c"]
@@ -87,10 +80,10 @@ def test_who_goes_away_just_as_their_place_is_given_gives_it_on() -> None:
         holding = guests.turnstile.passed(first=False)
         await holding.__aenter__()
         b, c = guests.come("b"), guests.come("c")
-        await settle()
+        await let_run()
         await holding.__aexit__(None, None, None)  # b has the place, and has not run yet
         b.cancel()
-        await settle()
+        await let_run()
         assert guests.inside == ["c"]
         await guests.leave("c")
         await asyncio.gather(b, c, return_exceptions=True)

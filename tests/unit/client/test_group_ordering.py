@@ -153,7 +153,7 @@ def test_a_server_that_lost_versions_tells_its_state_and_goes_on_from_there() ->
     assert names(ann) == ["group_state", "connected", "group_counter_changed"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_whatever_happens_on_the_way_each_event_is_heard_once_and_in_order(data: st.DataObject) -> None:
     log = [applied(n) if data.draw(st.booleans()) else n for n in range(11, 31)]

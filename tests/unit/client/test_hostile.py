@@ -205,7 +205,7 @@ _fields = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_nothing_that_comes_stops_a_device(data: st.DataObject) -> None:
     bob = Device("bob")

@@ -252,7 +252,7 @@ def _hear_in_any_order(call: Call, user: str, events: list[Event], data: st.Data
     return device
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_stories(), st.sampled_from(("ann", "bob", "cid")), st.data())
 def test_any_order_with_repeats_is_heard_as_the_right_one(call: Call, user: str, data: st.DataObject) -> None:
     """An invitee hears the invitation itself first here: one that is over when it comes is another story, see below."""
@@ -267,7 +267,7 @@ def test_any_order_with_repeats_is_heard_as_the_right_one(call: Call, user: str,
     assert _last_data(call, shuffled) == _last_data(call, straight)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_stories(), st.sampled_from(("bob", "cid")), st.data())
 def test_in_any_order_an_invitee_rings_or_misses_it_and_hears_nothing_twice(
     call: Call, user: str, data: st.DataObject
@@ -291,7 +291,7 @@ def _told_end(device: Device) -> bool:
     return missed.outcome is not None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_stories(), st.sampled_from(("ann", "bob", "cid")), st.data())
 def test_whatever_is_lost_is_heard_by_sync(call: Call, user: str, data: st.DataObject) -> None:
     live = call.live[user]

@@ -118,7 +118,7 @@ def _history(numbers: list[int]) -> list[Happening]:
 
 
 _histories = st.lists(_numbers, min_size=1, max_size=14).map(_history)
-always = settings(max_examples=100, deadline=None)
+always = settings(max_examples=100)
 
 
 def _invitations(history: list[Happening]) -> Iterator[Invitation]:

@@ -27,7 +27,8 @@ from ringline_broker.deployment.mosquitto import ADMIN, read_admin
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.service.ports import BrokerUnavailable
 from tests.support.deployed import PASSWORD, Deployed
-from tests.unit.mqtt5.peers import TOPICS, Peer, run, said, turns
+from tests.support.turns import let_run
+from tests.unit.mqtt5.peers import TOPICS, Peer, run, said
 
 ROLES: Final = Roles(TOPICS)
 GROUP: Final = TOPICS.group_events("g")
@@ -137,7 +138,7 @@ def test_a_group_closes_to_all_when_what_was_published_is_out_and_not_before() -
         binding.publish(GROUP, b"the last", None)  # waits: there is no connection
         closing = asyncio.ensure_future(_done(binding.close_group("g", None)))
         await _done(binding.close_group("g", ["alice"]))
-        await turns()
+        await let_run()
         assert noted.closed == [("g", ["alice"])]
         await binding.stop()  # gives it up
         await asyncio.wait_for(closing, 10)

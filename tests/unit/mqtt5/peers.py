@@ -240,12 +240,3 @@ class FakeBroker:
             pass  # the other end has gone
         finally:
             visit.close()
-
-
-async def turns(count: int = 20) -> None:
-    """Let everything on the loop run that can."""
-    loop = asyncio.get_running_loop()
-    for _ in range(count):
-        passed: asyncio.Future[None] = loop.create_future()
-        loop.call_soon(passed.set_result, None)
-        await passed

@@ -21,7 +21,8 @@ from ringline_broker.stores import open_store
 from tests.support.mosquitto import Mosquitto
 from tests.support.recorder import Recorder
 from tests.support.running import LoopThread
-from tests.unit.mqtt5.peers import EVENTS, SHARE, TOPICS, WITHIN_S, Peer, Worker, here, request, run, said, turns
+from tests.support.turns import let_run
+from tests.unit.mqtt5.peers import EVENTS, SHARE, TOPICS, WITHIN_S, Peer, Worker, here, request, run, said
 
 RAISED = "max_inflight_messages 1000\nmax_queued_messages 100000\n"
 
@@ -35,7 +36,7 @@ def test_every_request_comes_once_to_one_of_the_workers(tmp_path: Path) -> None:
             assert {await said(one) for one in told} == {Reach.SOMEBODY}
             async with asyncio.timeout(WITHIN_S):
                 while len(one.requests) + len(other.requests) < 5_000:
-                    await turns()
+                    await let_run()
             for worker in (one, other):  # whatever came twice would have come before these answers
                 await said(worker.binding.publish(EVENTS, b"", None))
             came = Counter((r.user, r.payload) for r in one.requests + other.requests)

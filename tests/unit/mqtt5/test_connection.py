@@ -12,7 +12,8 @@ from ringline_broker.bindings.mqtt5.address import LinkBounds
 from ringline_broker.bindings.mqtt5.failures import BrokerUnreachable, LoginRefused, SubscribeRefused
 from ringline_broker.testing import ManualClock
 from tests.support.running import free_port
-from tests.unit.mqtt5.peers import FakeBroker, Peer, Visit, here, message, run, turns
+from tests.support.turns import let_run
+from tests.unit.mqtt5.peers import FakeBroker, Peer, Visit, here, message, run
 
 SOON = LinkBounds(answer_s=0.3)
 
@@ -177,15 +178,15 @@ def test_a_silent_broker_is_asked_and_then_left(server_keep_alive: int | None) -
 
         async with FakeBroker(part) as broker:
             peer = await Peer(clock=clock).join(here(broker.port))
-            await turns()
+            await let_run()
             clock.advance(half_ms - 1)
-            await turns()
+            await let_run()
             clock.advance(1)
             await peer.until(lambda: bool(peer.came))
-            await turns()
+            await let_run()
             clock.advance(half_ms)
             await pinged.wait()
-            await turns()
+            await let_run()
             assert not peer.connection.ended.is_set()
             clock.advance(half_ms)
             assert await peer.ended() == "the broker is silent"

@@ -8,7 +8,8 @@ import pytest
 from ringline_broker.bindings.mqtt5.address import LinkBounds
 from ringline_broker.service.ports import Reach
 from ringline_broker.testing import ManualClock
-from tests.unit.mqtt5.peers import EVENTS, FakeBroker, Peer, Visit, here, message, run, said, turns
+from tests.support.turns import let_run
+from tests.unit.mqtt5.peers import EVENTS, FakeBroker, Peer, Visit, here, message, run, said
 
 
 def test_never_more_unacknowledged_than_the_broker_takes() -> None:
@@ -29,7 +30,7 @@ def test_never_more_unacknowledged_than_the_broker_takes() -> None:
             peer = await Peer().join(here(broker.port))
             told = [peer.publish("t", bytes((n,))) for n in range(10)]
             await peer.until(lambda: bool(peer.came))
-            await turns()
+            await let_run()
             assert (peer.outbound.in_flight, peer.outbound.waiting) == (3, 7)
             peer.connection._write(mqtt5.PingReqPacket().write())
             assert {await said(one) for one in told} == {Reach.SOMEBODY}
@@ -61,7 +62,7 @@ def test_one_turn_of_the_loop_is_one_send() -> None:
             for n in range(50):
                 peer.publish("t", bytes((n,)))
             assert sends == []
-            await turns()
+            await let_run()
             assert len(sends) == 1
             for _ in range(10):
                 peer.publish("t", 30_000 * b"x")
@@ -129,7 +130,7 @@ def test_what_a_full_socket_does_not_take_waits_where_it_is_counted() -> None:
         async with FakeBroker(part) as broker:
             peer = await Peer(LinkBounds(window=1_000, max_bytes=100_000_000)).join(here(broker.port))
             told = [peer.publish("t", 30_000 * b"x") for _ in range(1_000)]
-            await turns()
+            await let_run()
             transport = peer.connection._transport
             assert transport is not None
             assert peer.outbound.waiting > 500
@@ -200,7 +201,7 @@ def test_a_broker_that_sends_more_than_the_receive_maximum_is_not_read() -> None
             assert transport is not None
             for n in range(90):
                 await peer.until(lambda: len(peer.settle) > n)  # noqa: B023 - awaited within its turn
-                await turns()
+                await let_run()
                 assert len(peer.settle) <= n + 4
                 assert peer.connection.unsettled <= 4
                 assert transport.is_reading() is (n >= 85)
@@ -224,9 +225,9 @@ def test_a_worker_that_does_not_listen_does_not_blame_the_broker() -> None:
             peer = await Peer(LinkBounds(receive_max=2), clock, settles=False).join(here(broker.port))
             await peer.until(lambda: len(peer.settle) == 2)
             for _ in range(5):
-                await turns()
+                await let_run()
                 clock.advance(10_000)
-            await turns()
+            await let_run()
             assert not peer.connection.ended.is_set()
             peer.close()
 

@@ -17,6 +17,7 @@ from ringline_broker.testing import ManualClock
 from tests.support.certificates import Certificates
 from tests.support.mosquitto import Mosquitto, find_mosquitto
 from tests.support.running import free_port
+from tests.support.turns import let_run
 from tests.unit.mqtt5.peers import (
     EVENTS,
     SHARE,
@@ -30,7 +31,6 @@ from tests.unit.mqtt5.peers import (
     request,
     run,
     said,
-    turns,
 )
 
 
@@ -52,7 +52,7 @@ def test_a_broker_killed_and_started_again_has_its_worker_back(
             await asyncio.to_thread(broker.kill)
             async with asyncio.timeout(WITHIN_S):
                 while worker.binding.counts()["connected"]:
-                    await turns()
+                    await let_run()
             lost = worker.binding.publish(EVENTS, b"in the gap", 60_000)
             await asyncio.to_thread(broker.start)
             bob = await Peer().join(address, EVENTS)
@@ -105,7 +105,7 @@ def test_a_worker_that_pauses_while_its_broker_is_away_comes_back_paused(tmp_pat
             worker.binding.pause()
             async with asyncio.timeout(WITHIN_S):
                 while worker.binding.counts()["connected"]:
-                    await turns()
+                    await let_run()
             await asyncio.to_thread(broker.start)
             clock.advance(10_000)
             await said(worker.binding.publish(EVENTS, b"", None))
@@ -159,9 +159,9 @@ def test_stopping_waits_for_a_broker_that_acknowledges_nothing_two_seconds_and_n
             await keeper.start(WITHIN_S)
             told = binding.publish(EVENTS, b"", None)
             stopping = asyncio.ensure_future(binding.stop())
-            await turns()
+            await let_run()
             clock.advance(1_999)
-            await turns()
+            await let_run()
             assert not stopping.done()
             clock.advance(1)
             await said(stopping)
@@ -229,12 +229,12 @@ def test_a_broker_that_is_not_there_at_the_start(tmp_path: Path) -> None:
         clock = ManualClock()
         worker = Worker(here(broker.port), clock=clock)
         starting = asyncio.ensure_future(worker.binding.start())
-        await turns(100)
+        await let_run(100)
         await asyncio.to_thread(broker.start)
         async with asyncio.timeout(WITHIN_S):
             while not starting.done():
                 clock.advance(10)
-                await turns()
+                await let_run()
         await starting
         assert worker.binding.is_sharing
         await worker.binding.stop()

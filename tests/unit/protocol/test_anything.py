@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ringline.protocol.blocklist_messages import BLOCKLIST_REQUESTS
@@ -98,13 +98,11 @@ def _mutated(draw: st.DrawFn, payloads: list[bytes]) -> bytes:
     return bytes(payload)
 
 
-@settings(deadline=None)
 @given(payload=st.binary(max_size=300) | _mutated(GOOD["req"]))
 def test_any_bytes_as_a_request(payload: bytes) -> None:
     _read_or_refuse(payload)
 
 
-@settings(deadline=None)
 @given(raw=_maps, op=st.sampled_from([*NAMES[:8], *MORE_OPS]), named=st.booleans())
 @example(raw={"\U0001f600" * 64: _wrap(None, 9)}, op="get", named=True)
 def test_any_map_as_a_request(raw: dict[Any, Any], op: str, named: bool) -> None:
@@ -128,7 +126,6 @@ def _read_or_refuse(payload: bytes) -> Request | tuple[str, bytes] | None:
     return request
 
 
-@settings(deadline=None)
 @given(payload=st.binary(max_size=300) | _mutated(GOOD["evt"]))
 def test_any_bytes_as_events(payload: bytes) -> None:
     try:
@@ -139,7 +136,6 @@ def test_any_bytes_as_events(payload: bytes) -> None:
         _read_event(entry)
 
 
-@settings(deadline=None)
 @given(entry=_maps | _value)
 def test_any_value_as_an_event(entry: object) -> None:
     _read_event(entry)
@@ -153,7 +149,6 @@ def _read_event(entry: object) -> None:
     assert isinstance(event, Event | GroupEvent)
 
 
-@settings(deadline=None)
 @given(payload=st.binary(max_size=300) | _mutated(GOOD["answer"]) | _maps.map(pack))
 def test_any_bytes_as_an_answer(payload: bytes) -> None:
     try:

@@ -26,7 +26,7 @@ from ringline.protocol.messages import (
 from ringline.protocol.shapes import GroupEvent
 from tests.unit.protocol.strategies import ALL_EVENTS, ANSWERS, EVENT, messages
 
-SOME = settings(max_examples=40, deadline=None)
+SOME = settings(max_examples=40)
 
 
 @pytest.mark.parametrize("op", REQUESTS)

@@ -24,6 +24,7 @@ from ringline_broker.service.service import Service
 from ringline_broker.settings import Settings
 from ringline_broker.stores.memory import MemoryStore
 from ringline_broker.testing import ManualClock
+from tests.support.turns import let_run
 from tests.unit.engine.play import new_id
 
 T = TypeVar("T")
@@ -60,15 +61,6 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run to the end, on a loop whose seconds take no time."""
     with asyncio.Runner(loop_factory=_JumpingLoop) as runner:
         return runner.run(main())
-
-
-async def let_run() -> None:
-    """Let everything run that can, short of time passing."""
-    loop = asyncio.get_running_loop()
-    for _ in range(30):
-        turn: asyncio.Future[None] = loop.create_future()
-        loop.call_soon(turn.set_result, None)
-        await turn
 
 
 class FaultyStore(MemoryStore):

@@ -19,8 +19,9 @@ from ringline.protocol.group_messages import (
 from ringline.protocol.messages import Answer, decode_event, decode_events
 from ringline.protocol.shapes import GroupEvent
 from ringline_broker.service.service import Service
+from tests.support.turns import let_run
 from tests.unit.engine.play import IID, accept, invite, new_id
-from tests.unit.service.bench import TOPICS, Bench, let_run, run
+from tests.unit.service.bench import TOPICS, Bench, run
 
 LEASE_MS = 5_000
 

@@ -10,8 +10,9 @@ from ringline.protocol.group_messages import CreateGroup, JoinGroup
 from ringline.protocol.limits import MAX_MESSAGE_BYTES
 from ringline.protocol.messages import Invited, decode_events
 from ringline_broker.service.ports import Reach
+from tests.support.turns import let_run
 from tests.unit.engine.play import IID, accept, cancel, invite, new_id, reject
-from tests.unit.service.bench import TOPICS, Bench, let_run, run
+from tests.unit.service.bench import TOPICS, Bench, run
 
 
 def _offline(bench: Bench, user: str = "ann") -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from ringline_broker.service.ports import StoreUnavailable
 from ringline_broker.service.timing import TIMED, time_store
 from ringline_broker.stores.memory import MemoryStore
 from ringline_broker.testing import ManualClock
+from tests.support.turns import let_run
 from tests.unit.engine.play import accept, invite, new_id, reject
-from tests.unit.service.bench import Bench, let_run, run
+from tests.unit.service.bench import Bench, run
 
 
 def bucket(histogram: Histogram) -> float:

@@ -8,8 +8,9 @@ from ringline.protocol.codec import pack
 from ringline.protocol.group_messages import CreateGroup, DismissGroup
 from ringline.protocol.messages import Refusal
 from ringline.protocol.shapes import Request
+from tests.support.turns import let_run
 from tests.unit.engine.play import accept, cancel, invite, new_id
-from tests.unit.service.bench import Bench, let_run, run
+from tests.unit.service.bench import Bench, run
 
 
 def _refusals(bench: Bench, user: str, device: str = "d1") -> list[Refusal]:

@@ -5,8 +5,9 @@ import asyncio
 from ringline.protocol.group_messages import AddMembers, CreateGroup, DismissGroup, RemoveMembers, SyncGroup
 from ringline_broker.service.ports import BrokerUnavailable, Reach
 from ringline_broker.service.recovery import AT_ONCE
+from tests.support.turns import let_run
 from tests.unit.engine.play import IID, accept, invite
-from tests.unit.service.bench import Bench, let_run, run
+from tests.unit.service.bench import Bench, run
 from tests.unit.service.test_groups import LEASE_MS, group, on
 
 

@@ -1,7 +1,8 @@
 """What the timers do beside deadlines, which the scenarios show."""
 
+from tests.support.turns import let_run
 from tests.unit.engine.play import invite
-from tests.unit.service.bench import Bench, let_run, run
+from tests.unit.service.bench import Bench, run
 
 
 def test_what_is_old_is_forgotten_in_one_go_however_much_it_is() -> None:

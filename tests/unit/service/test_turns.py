@@ -10,8 +10,9 @@ from ringline.protocol.errors import SERVER_UNAVAILABLE
 from ringline.protocol.messages import Accepted, Sync
 from ringline.protocol.shapes import Request
 from ringline_broker.service.ports import Reach, StoreUnavailable
+from tests.support.turns import let_run
 from tests.unit.engine.play import IID, accept, cancel, get, invite, modify, new_id, reject, ringing
-from tests.unit.service.bench import TOPICS, Bench, let_run, run
+from tests.unit.service.bench import TOPICS, Bench, run
 
 # Folding.
 

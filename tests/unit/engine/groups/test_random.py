@@ -128,7 +128,7 @@ def _is_told(made: Room, since: int, mirror: Mirror) -> None:
     assert come - gone == made.members - was_in
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(_turns, st.sampled_from(PRESETS), _flag)
 def test_what_always_holds_holds(turns: list[tuple[str, Any, int]], preset: str, is_dismissed: bool) -> None:
     ending = [(user, asks(gm.DismissGroup), 0) for user in USERS] if is_dismissed else []
@@ -139,7 +139,7 @@ def test_what_always_holds_holds(turns: list[tuple[str, Any, int]], preset: str,
         assert made.it.dismissed is not None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(_turns, st.sampled_from(PRESETS), st.integers(0, 40))
 def test_what_was_heard_and_what_was_missed_is_all(turns: list[tuple[str, Any, int]], preset: str, heard: int) -> None:
     made, _ = _played(turns, preset)
