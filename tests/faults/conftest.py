@@ -1,15 +1,15 @@
 """Fixtures of the fault tests."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.server_process import ServerProcess
-
-Tell = Callable[..., None]
-"""Prints what a test really did, on the terminal, whoever captures its output."""
+from tests.faults.site import MOSQUITTO
+from tests.faults.telling import Tell
+from tests.support.mosquitto import Mosquitto
 
 
 @pytest.fixture
@@ -36,3 +36,10 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     with ServerProcess(tmp_path) as server:
         yield server
     server.assert_no_fault_logged()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """The broker between workers and devices."""
+    with Mosquitto(tmp_path, MOSQUITTO) as broker:
+        yield broker

@@ -11,10 +11,10 @@ from typing import Final
 
 from ringline.protocol.errors import Fault
 from tests.faults.calls import Call
-from tests.faults.conftest import Tell
 from tests.faults.crowd import Crowd, Size
 from tests.faults.deadlines import Lateness, TimedClient, judge_deadlines
 from tests.faults.fleet import Fleet
+from tests.faults.telling import Tell
 from tests.faults.workers import LEASE_S, Workers
 
 MOSQUITTO: Final = "max_inflight_messages 1000\nmax_queued_messages 100000\nset_tcp_nodelay true"

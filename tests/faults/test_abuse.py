@@ -26,7 +26,7 @@ from ringline.protocol.messages import decode_answer
 from ringline_broker.bindings.amqtt.users import UsersFile
 from tests.faults.abusers import HOME, abusers_of, bystander
 from tests.faults.abuses import ABUSES, STRANGERS
-from tests.faults.conftest import Tell
+from tests.faults.telling import Tell
 from tests.support.recorder import Recorder
 
 pytestmark = [

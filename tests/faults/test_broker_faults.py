@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from tests.faults.conftest import Tell
-from tests.faults.site import MOSQUITTO, load
+from tests.faults.site import load
+from tests.faults.telling import Tell
 from tests.faults.workers import Way, working
 from tests.support.mosquitto import Mosquitto
 from tests.support.redis_servers import QUICK, RedisServer, eventually, redis_binary
@@ -20,12 +20,6 @@ pytestmark = [
 
 TIMES: Final = 3
 CUT_S: Final = 10.0
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path, MOSQUITTO) as broker:
-        yield broker
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 
 from ringline.errors import SignalingError
 from tests.faults.calls import Stage, people
-from tests.faults.conftest import Tell
 from tests.faults.fleet import Fleet
 from tests.faults.server_process import ServerDied, ServerProcess
+from tests.faults.telling import Tell
 from tests.faults.verdict import judge
 
 ROUNDS = 6

@@ -9,10 +9,10 @@ import pytest
 
 from ringline.protocol.messages import Get, RequestRefused, Ringing, decode_request, encode_request
 from ringline.protocol.topics import Topics
-from tests.faults.conftest import Tell
 from tests.faults.fleet import BOUND_S, Fleet, WatchedDevice
 from tests.faults.mutations import Mutator
 from tests.faults.server_process import ServerProcess
+from tests.faults.telling import Tell
 from tests.support.raw import RawDevice, request_id
 
 MUTATIONS = 5_000

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.faults.conftest import Tell
 from tests.faults.fleet import Fleet, WatchedDevice
 from tests.faults.server_process import ServerProcess
+from tests.faults.telling import Tell
 
 ROUNDS = 3
 

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from tests.faults.calls import KINDS, Stage, people
-from tests.faults.conftest import Tell
 from tests.faults.fleet import Fleet
 from tests.faults.server_process import ServerProcess
+from tests.faults.telling import Tell
 from tests.faults.verdict import judge
 
 CALLS = 200

@@ -15,8 +15,8 @@ from ringline.client import FIRST
 from ringline.errors import SignalingError
 from ringline.handles import RequestHandle
 from ringline_broker.testing import ManualClock
-from tests.faults.conftest import Tell
 from tests.faults.fleet import BOUND_S, Fleet, WatchedDevice
+from tests.faults.telling import Tell
 from tests.support.proxy import Proxy
 from tests.support.running import Ring
 

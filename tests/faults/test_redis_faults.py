@@ -1,15 +1,14 @@
 """What befalls redis under workers that use it: it is killed, it is slow, it is cut off, a cluster fails over."""
 
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.faults.conftest import Tell
-from tests.faults.site import MOSQUITTO, load
+from tests.faults.site import load
+from tests.faults.telling import Tell
 from tests.faults.workers import Way, working
 from tests.support.mosquitto import Mosquitto
 from tests.support.redis_servers import (
@@ -32,12 +31,6 @@ SAFE: Final = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")
 TIMES: Final = 3
 CUT_S: Final = 10.0
 SLOW_CALLS: Final = 15
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path, MOSQUITTO) as broker:
-        yield broker
 
 
 def test_a_store_is_killed_and_started_again(tmp_path: Path, broker: Mosquitto, tell: Tell) -> None:

@@ -11,9 +11,9 @@ import pytest
 from ringline.protocol.messages import Invite, Modify, encode_request
 from ringline.protocol.topics import Topics
 from ringline_broker.testing import ManualClock
-from tests.faults.conftest import Tell
 from tests.faults.faulty_store import FaultyRing
 from tests.faults.fleet import Fleet, WatchedDevice
+from tests.faults.telling import Tell
 from tests.support.raw import RawDevice, request_id
 
 RING = "receive_new_invitation"

@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
-from tests.faults.conftest import Tell
 from tests.faults.crowd import Crowd, Size
 from tests.faults.deadlines import TimedClient
 from tests.faults.fleet import Fleet
 from tests.faults.site import MOSQUITTO, Load
+from tests.faults.telling import Tell
 from tests.faults.workers import Way, Workers, working
 from tests.support.mosquitto import Mosquitto
 from tests.support.redis_servers import QUICK, RedisServer, redis_binary

@@ -9,7 +9,7 @@ import pytest
 from ringline_broker.service.ports import Store
 from ringline_broker.testing import ManualClock
 from tests.stores.kinds import KINDS, Place, Run
-from tests.support.redis_servers import QUICK, RedisServer, valkey_binary
+from tests.support.redis_servers import QUICK, RedisServer, redis_binary, valkey_binary
 from tests.support.services import missing
 
 
@@ -17,6 +17,12 @@ from tests.support.services import missing
 def run() -> Iterator[Run]:
     with asyncio.Runner() as runner:
         yield runner.run
+
+
+@pytest.fixture(scope="module")
+def binary() -> str:
+    """The program, for tests that start servers of their own."""
+    return redis_binary() or missing("redis-server")
 
 
 @pytest.fixture(scope="session")

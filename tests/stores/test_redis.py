@@ -16,24 +16,10 @@ from tests.stores.kinds import Run
 from tests.stores.made import NOW, accepted, first, rung, then
 from tests.stores.made_groups import first as first_group
 from tests.stores.made_groups import founded, member
-from tests.support.redis_servers import (
-    KEEPING,
-    RedisServer,
-    cluster,
-    eventually,
-    primary_and_replica,
-    redis_binary,
-    sentinels,
-)
+from tests.support.redis_servers import KEEPING, RedisServer, cluster, eventually, primary_and_replica, sentinels
 from tests.support.running import free_port
-from tests.support.services import missing
 
 CLOCK = SystemClock()
-
-
-@pytest.fixture(scope="module")
-def binary() -> str:
-    return redis_binary() or missing("redis-server")
 
 
 @pytest.fixture

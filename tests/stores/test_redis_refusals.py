@@ -14,14 +14,8 @@ from ringline_broker.stores import open_store
 from tests.stores.kinds import Run
 from tests.stores.made import first, rung
 from tests.stores.test_redis import CLOCK, opened, until_available
-from tests.support.redis_servers import QUICK, RedisServer, eventually, redis_binary, sentinels
+from tests.support.redis_servers import QUICK, RedisServer, eventually, sentinels
 from tests.support.running import free_port
-from tests.support.services import missing
-
-
-@pytest.fixture(scope="module")
-def binary() -> str:
-    return redis_binary() or missing("redis-server")
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ import asyncio
 import random
 import threading
 from dataclasses import dataclass, field
-from typing import Self
 
 from ringline_broker.bindings.amqtt.mqtt311 import Packet, PacketReader, PacketType
-from tests.support.running import LoopThread
+from tests.support.relay import AT_ONCE, Relay
 
 RELEASE_AFTER_S = 0.3
 """A packet held back to be reordered goes out after this at the latest."""
@@ -43,8 +42,8 @@ class Mischief:
         self.lose = self.double = self.hold = 0.0
 
 
-class Proxy:
-    """Listens on a port of its own and passes everything on to the server's.
+class Proxy(Relay):
+    """Passes packets on to the server, as long as its door is open.
 
     Args:
         port: the server's.
@@ -52,25 +51,13 @@ class Proxy:
     """
 
     def __init__(self, port: int, seed: int = 0) -> None:
-        self._target = port
         self._random = random.Random(seed)
         self.to_device = Mischief()
         self.to_server = Mischief()
         self.counts = Counts()
         self.is_open = True
         self._changed = threading.Condition()
-        self._thread = LoopThread()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server = self._thread.run(self._listen())
-        self.port = int(self._server.sockets[0].getsockname()[1])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.run(self._close())
-        self._thread.close()
+        super().__init__(port)
 
     @property
     def url(self) -> str:
@@ -95,47 +82,25 @@ class Proxy:
             assert self._changed.wait_for(lambda: mischief.done.lost >= count, bound_s), f"lost: {mischief.done}"
 
     def _cut(self) -> None:
-        self.counts.cut += len(self._writers) // 2
-        for writer in tuple(self._writers):
-            writer.transport.abort()
-
-    async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.counts.cut += self._reset_all()
 
     async def _close(self) -> None:
-        self._server.close()
         self._cut()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await super()._close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self._writers.add(writer)
-        server: asyncio.StreamWriter | None = None
-        try:
-            if self.is_open:
-                server_reader, server = await asyncio.open_connection("127.0.0.1", self._target)
-                self._writers.add(server)
-                await asyncio.gather(
-                    self._pump(reader, server, self.to_server), self._pump(server_reader, writer, self.to_device)
-                )
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
-            for one in (writer, server):
-                if one is not None:
-                    self._writers.discard(one)
-                    one.transport.abort()
-            self._tasks.discard(task)
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends: list[asyncio.StreamWriter]
+    ) -> None:
+        self._writers.update(ends)  # who is on the way to the server is cut as well
+        if self.is_open:
+            theirs, server = await self._reach(ends)
+            await asyncio.gather(self._pump(reader, server, self.to_server), self._pump(theirs, writer, self.to_device))
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mischief: Mischief) -> None:
         packets = PacketReader(_LIMIT)
         held: list[bytes] = []
         loop = asyncio.get_running_loop()
-        while data := await reader.read(65_536):
+        while data := await reader.read(AT_ONCE):
             for packet in packets.feed(data):
                 raw = _bytes_of(packet)
                 copies = self._copies(mischief) if packet.kind == PacketType.PUBLISH else 1

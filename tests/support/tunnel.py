@@ -2,48 +2,32 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Self
 
-from tests.support.running import LoopThread
-
-_AT_ONCE = 65_536
+from tests.support.relay import AT_ONCE, Relay
 
 
-class Tunnel:
-    """Listens on a port of its own and passes bytes on to another. It may be told what to do from any thread.
+class Tunnel(Relay):
+    """Passes bytes on. It may be told what to do from any thread.
 
     Args:
         port: the other one.
 
     Attributes:
-        port: its own.
         held: how often bytes were held up.
         resets: connections that were reset, or met a reset when they were made.
     """
 
     def __init__(self, port: int) -> None:
-        self._target = port
         self.held = 0
         self.resets = 0
         self._late_s = 0.0
         self._refuses = False
-        self._thread = LoopThread()
         self._is_through = asyncio.Event()
         self._is_through.set()
         self._is_taken = asyncio.Event()
         self._is_taken.set()
         self._in_time = asyncio.Event()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server = self._thread.run(self._listen())
-        self.port = int(self._server.sockets[0].getsockname()[1])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.run(self._close())
-        self._thread.close()
+        super().__init__(port)
 
     def hole(self) -> None:
         """Nothing gets through in either direction, and nobody is told: no connection ends, new ones seem to stand.
@@ -70,9 +54,7 @@ class Tunnel:
 
     def _reset(self) -> None:
         self._refuses = True
-        self.resets += len(self._writers) // 2
-        for writer in tuple(self._writers):
-            writer.transport.abort()
+        self.resets += self._reset_all()
 
     def _mend(self) -> None:
         self._refuses, self._late_s = False, 0.0
@@ -80,39 +62,14 @@ class Tunnel:
         self._is_taken.set()
         self._in_time.set()
 
-    async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, "127.0.0.1", 0)
-
-    async def _close(self) -> None:
-        self._server.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        mine = [writer]
-        try:
-            with suppress(OSError):
-                await self._pass(reader, writer, mine)
-        finally:
-            for one in mine:
-                self._writers.discard(one)
-                one.transport.abort()
-            self._tasks.discard(task)
-
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mine: list[asyncio.StreamWriter]
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends: list[asyncio.StreamWriter]
     ) -> None:
         if self._refuses:
             self.resets += 1
             return
         await self._is_through.wait()
-        theirs, there = await asyncio.open_connection("127.0.0.1", self._target)
-        mine.append(there)
-        self._writers.update(mine)
+        theirs, there = await self._reach(ends)
         ways = [asyncio.create_task(self._pump(reader, there)), asyncio.create_task(self._pump(theirs, writer, True))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -126,7 +83,7 @@ class Tunnel:
         while True:
             data = b""
             with suppress(OSError):
-                data = await reader.read(_AT_ONCE)
+                data = await reader.read(AT_ONCE)
             if is_reply and data and self._late_s:
                 self.held += 1
                 with suppress(TimeoutError):
