@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ringline.blocklist import Blocklist
-    from ringline.client import FIRST, NONE, SignalingClient
+    from ringline.client import SignalingClient
     from ringline.data import Undecodable
     from ringline.errors import SignalingError
     from ringline.group_listener import GroupListener
     from ringline.groups import Groups
     from ringline.handles import RequestHandle
+    from ringline.invitations import FIRST, NONE
     from ringline.listener import SignalingListener
     from ringline.protocol.errors import RinglineError
 
@@ -36,8 +37,8 @@ __all__ = [
 ]
 
 _WHERE = {
-    "FIRST": "ringline.client",
-    "NONE": "ringline.client",
+    "FIRST": "ringline.invitations",
+    "NONE": "ringline.invitations",
     "Blocklist": "ringline.blocklist",
     "GroupListener": "ringline.group_listener",
     "Groups": "ringline.groups",

@@ -24,8 +24,7 @@ CONNECT_TIMEOUT_S: Final = 10.0
 FIRST_BACKOFF_S: Final = 0.5
 LONGEST_BACKOFF_S: Final = 30.0
 FILTERS_AT_ONCE: Final = 8
-"""As many as AWS IoT Core takes in one SUBSCRIBE, which of all brokers is the fewest."""
-"""Groups' topics that one SUBSCRIBE or UNSUBSCRIBE names."""
+"""Groups' topics that one SUBSCRIBE or UNSUBSCRIBE names: as many as AWS IoT Core takes, the fewest of all brokers."""
 _LONGEST_LOOP_S: Final = 5.0
 _SCHEMES: Final = {"mqtt": (1883, False, "tcp"), "mqtts": (8883, True, "tcp"), "ws": (80, False, "websockets"),
                    "wss": (443, True, "websockets")}

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from ringline.client import FIRST, NONE
 from ringline.errors import SignalingError
 from ringline.events import InvitationState
 from ringline.handles import RequestHandle
+from ringline.invitations import FIRST, NONE
 from tests.faults.fleet import BOUND_S, Fleet, WatchedDevice
 
 LONG_S: Final = 120

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ringline.client import FIRST
+from ringline.invitations import FIRST
 from ringline.protocol.limits import MAX_TIMEOUT_S
 from ringline_broker.testing import ManualClock
 from tests.support.proxy import Proxy

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ringline.client import FIRST
 from ringline.errors import SignalingError
 from ringline.handles import RequestHandle
+from ringline.invitations import FIRST
 from ringline_broker.testing import ManualClock
 from tests.faults.fleet import BOUND_S, Fleet, WatchedDevice
 from tests.faults.telling import Tell

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ringline.client import FIRST, NONE
 from ringline.errors import SignalingError
+from ringline.invitations import FIRST, NONE
 from tests.support.running import Ring
 
 

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import pytest
 
-from ringline.client import NONE
 from ringline.errors import SignalingError
 from ringline.group_listener import GroupListener
+from ringline.invitations import NONE
 from tests.support.proxy import Proxy
 from tests.support.running import Device, Ring
 

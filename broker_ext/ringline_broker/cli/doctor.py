@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ringline.connection import Address
 from ringline.protocol.topics import DEFAULT_PREFIX, Topics, id_fault
+from ringline_broker.cli.beside import broker_of, password_at, share_of
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import start_logging
 from ringline_broker.cli.loopback import is_loopback
@@ -108,19 +109,16 @@ def _store(url: str) -> "StoreChecks":
 def _target(options: DoctorOptions) -> "Target":
     from ringline_broker.doctor.target import Account, Target  # noqa: PLC0415 - as above
 
+    address = broker_of(options.broker)
     try:
-        address = Address.parse(options.broker)
         prefix = Settings(prefix=options.prefix).prefix
     except ValueError as wrong:
         raise Failure(ExitCode.WRONG_USE, str(wrong)) from wrong
-    if address.transport != "tcp":
-        raise Failure(ExitCode.WRONG_USE, "--broker: a worker needs MQTT itself: mqtt:// or mqtts://")
-    share = options.share or os.environ.get("RINGLINE_SHARE", "")
+    share = share_of(options.share)
     if share and (fault := id_fault(share)) is not None:
         raise Failure(ExitCode.WRONG_USE, f"--share: the share's name {fault}")
-    password = address.password or os.environ.get("RINGLINE_PASSWORD")
     return Target(
-        address.host, address.port, Account(address.user, password), _tls(options, address, with_cert=True),
+        address.host, address.port, Account(address.user, password_at(address)), _tls(options, address, with_cert=True),
         _tls(options, address, with_cert=False), _users(options.user or []), share, Topics(prefix),
         is_loopback(address.host),
     )  # fmt: skip

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from ringline.client import FIRST, NONE, SignalingClient
+from ringline.client import SignalingClient
 from ringline.errors import SignalingError
 from ringline.events import Connected, Disconnected, InvitationEnded, InvitationEvent
+from ringline.invitations import FIRST, NONE
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.printing import out, out_json
 from ringline_broker.cli.session import OneShotOptions, checked, connected, settled

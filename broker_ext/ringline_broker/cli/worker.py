@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ringline import __version__
-from ringline.connection import Address
 from ringline.protocol.errors import RinglineError
+from ringline_broker.cli.beside import broker_of, password_at, share_of
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import Level, start_logging
 from ringline_broker.cli.loops import fastest_loop, stop_in_time
@@ -93,17 +93,12 @@ def _new_worker(options: WorkerOptions, settings: Settings) -> "Worker":
     from ringline_broker.server import calm_collector  # noqa: PLC0415 - as above
     from ringline_broker.worker import Worker, WorkerConfig  # noqa: PLC0415 - as above
 
-    share = options.share or os.environ.get("RINGLINE_SHARE", "")
+    share = share_of(options.share)
     if not share:
         text = "give all workers the same --share NAME, or RINGLINE_SHARE, and keep it secret: `openssl rand -hex 16`"
         raise Failure(ExitCode.WRONG_USE, text)
-    try:
-        address = Address.parse(options.broker)
-    except ValueError as wrong:
-        raise Failure(ExitCode.WRONG_USE, f"--broker: {wrong}") from wrong
-    if address.transport != "tcp":
-        raise Failure(ExitCode.WRONG_USE, "--broker: a worker needs MQTT itself: mqtt:// or mqtts://")
-    password = address.password or os.environ.get("RINGLINE_PASSWORD")
+    address = broker_of(options.broker)
+    password = password_at(address)
     broker = BrokerAddress(
         address.host, address.port, address.user, None if password is None else password.encode(),
         tls_of(options, address),
