@@ -112,12 +112,15 @@ def first_line(process: "subprocess.Popen[str]", what: str) -> str:
     """What a process says first.
 
     Raises:
-        BenchError: it ended without a word; its standard error, which is ours, says why.
+        BenchError: it ended without a word, or in the middle; its standard error, which is ours, says why.
     """
     assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise BenchError(f"{what} failed with exit code {process.wait(END_WITHIN_S)}")
+    line = ""
+    while not line.endswith("\n"):  # of a line longer than a pipe holds, a part has been seen to come alone
+        more = process.stdout.readline()
+        if not more:
+            raise BenchError(f"{what} failed with exit code {process.wait(END_WITHIN_S)}")
+        line += more
     return line.rstrip("\n")
 
 
