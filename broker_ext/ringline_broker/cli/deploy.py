@@ -11,7 +11,7 @@ from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.loopback import is_loopback
 from ringline_broker.cli.options import make, spread
 from ringline_broker.cli.pasting import command, quoted
-from ringline_broker.cli.ports import LAST_PORT, MQTT_PORT, MQTTS_PORT
+from ringline_broker.cli.ports import MQTT_PORT, MQTTS_PORT, check_port
 from ringline_broker.cli.printing import err, out
 from ringline_broker.cli.reaching import authority_of, certified_host, from_here, url_of
 from ringline_broker.settings import Settings
@@ -52,6 +52,9 @@ class MosquittoOptions:
     user: str = "mosquitto"
     insecure: bool = False
     force: bool = False
+
+    def __post_init__(self) -> None:
+        check_port("port", self.port, least=1)
 
 
 def mosquitto(folder: Folder, options: MosquittoOptions) -> None:
@@ -94,8 +97,6 @@ def _check(options: MosquittoOptions) -> None:
     for flag, file in (("--tls-cert", options.tls_cert), ("--tls-key", options.tls_key), ("--plugin", options.plugin)):
         if file is not None and not file.is_file():
             raise _wrong(f"{flag}: there is no file {file}")
-    if options.port is not None and not 1 <= options.port <= LAST_PORT:
-        raise _wrong(f"--port must be 1 to {LAST_PORT}, not {options.port}")
     if not options.host or not options.host.isprintable() or " " in options.host:
         raise _wrong(f"--host is no address: {options.host!r}")
     make(Settings, {"prefix": options.prefix})

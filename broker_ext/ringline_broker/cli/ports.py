@@ -8,17 +8,17 @@ from ringline_broker.cli.options import flag
 
 MQTT_PORT: Final = 1883
 MQTTS_PORT: Final = 8883
-LAST_PORT: Final = 65_535
+_LAST_PORT: Final = 65_535
 
 
-def check_port(name: str, port: int | None) -> None:
-    """Look at an option that is a port, where it is given; 0 is any free one.
+def check_port(name: str, port: int | None, least: int = 0) -> None:
+    """Look at an option that is a port, where it is given; 0 is any free one, where that can be had.
 
     Raises:
         ValueError: it is none; the message names the flag.
     """
-    if port is not None and not 0 <= port <= LAST_PORT:
-        raise ValueError(f"{flag(name)} must be 0 to {LAST_PORT}, not {port}")
+    if port is not None and not least <= port <= _LAST_PORT:
+        raise ValueError(f"{flag(name)} must be {least} to {_LAST_PORT}, not {port}")
 
 
 def not_opened(port: int, host: str, failed: OSError, name: str) -> Failure:
