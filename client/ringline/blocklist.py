@@ -1,22 +1,19 @@
 """Whom this user does not let ring: `client.blocklist`."""
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 from ringline.arguments import checked_bytes, checked_some_users
 from ringline.events import BlocklistPage
-from ringline.groups import Send, new_request_id
 from ringline.handles import RequestHandle
+from ringline.ids import new_request_id
 from ringline.protocol.blocklist_messages import Block, ListBlocked, Unblock
 from ringline.protocol.limits import MAX_CURSOR_BYTES
-from ringline.protocol.shapes import Request
+from ringline.requester import Requester
 
 __all__ = ["Blocklist", "BlocklistPage"]
 
-_T = TypeVar("_T")
 
-
-class Blocklist:
+class Blocklist(Requester):
     """Requests about this user's blocklist, which all their devices share. Each returns a handle at once; its `result`
     waits for the answer. They are made one after the other, in the order they are asked for.
 
@@ -24,17 +21,7 @@ class Blocklist:
     unless it is made in a group. What is open already stays so.
 
     Every method raises TypeError or ValueError where an argument is of a wrong type or out of its limits.
-
-    Args:
-        user: whose.
-        device: this installation.
-        send: brings a request to the server.
     """
-
-    def __init__(self, user: str, device: str, send: Send) -> None:
-        self._user = user
-        self._device = device
-        self._send = send
 
     def add(self, users: Sequence[str]) -> RequestHandle[None]:
         """Let users ring this one no more: all of them or, where the list would grow too long, nobody. Who is on the
@@ -44,20 +31,16 @@ class Blocklist:
             users: whom, at least one and at most 300, not oneself.
         """
         names = checked_some_users("users", users)
-        if self._user in names:
+        if self.user in names:
             raise ValueError("users must not name oneself")
-        return self._ask(Block(id=new_request_id(), dev=self._device, users=names), RequestHandle())
+        return self._ask(Block(id=new_request_id(), dev=self.device, users=names), RequestHandle())
 
     def remove(self, users: Sequence[str]) -> RequestHandle[None]:
         """Let users, at least one and at most 300, ring this one again; who is not on the list is passed over."""
         names = checked_some_users("users", users)
-        return self._ask(Unblock(id=new_request_id(), dev=self._device, users=names), RequestHandle())
+        return self._ask(Unblock(id=new_request_id(), dev=self.device, users=names), RequestHandle())
 
     def list(self, next: bytes = b"") -> RequestHandle[BlocklistPage]:  # noqa: A002
         """Ask who is on the list, by user id; `next` is the `next` of the page before."""
         cursor = checked_bytes("next", next, MAX_CURSOR_BYTES)
-        return self._ask(ListBlocked(id=new_request_id(), dev=self._device, next=cursor), RequestHandle())
-
-    def _ask(self, request: Request, handle: RequestHandle[_T]) -> RequestHandle[_T]:
-        self._send(request, handle)
-        return handle
+        return self._ask(ListBlocked(id=new_request_id(), dev=self.device, next=cursor), RequestHandle())

@@ -72,7 +72,7 @@ class SignalingClient(Invitations):
         if since is not None:
             checked_int("since", since, 0, MAX_INT)
         self._core = Core(self.user, self.device, Topics(checked_prefix(prefix)), since)
-        self.groups = Groups(self.device, self._request)
+        self.groups = Groups(self.user, self.device, self._request)
         self.blocklist = Blocklist(self.user, self.device, self._request)
         self._caller = Caller(listener, group_listener)
         self._handles: dict[bytes, RequestHandle[Any]] = {}

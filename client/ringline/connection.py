@@ -287,4 +287,3 @@ def _no_delay(_client: object, _data: object, raw: object) -> None:
 
 def _leave_writing_to_the_loop(_client: object, _data: object, _socket: object) -> None:
     """Set, so that paho writes on the network thread alone; its own socket pair wakes that."""
-

@@ -1,8 +1,7 @@
 """Groups, as the application asks for things about them: `client.groups`."""
 
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from ringline.arguments import (
     checked_bytes,
@@ -19,6 +18,7 @@ from ringline.arguments import (
 from ringline.data import Value
 from ringline.group_events import GroupInfo, GroupPage, MemberPage
 from ringline.handles import RequestHandle
+from ringline.ids import new_id, new_request_id
 from ringline.protocol.group_messages import (
     JOIN_OPTIONS,
     MAX_ATTRIBUTE_BYTES,
@@ -53,11 +53,8 @@ from ringline.protocol.group_messages import (
     SetRole,
     TransferGroup,
 )
-from ringline.protocol.limits import MAX_CURSOR_BYTES, MAX_INT, MAX_REASON_BYTES, MAX_TEXT_BYTES, REQUEST_ID_BYTES
-from ringline.protocol.shapes import Request
-
-_T = TypeVar("_T")
-Send = Callable[[Request, RequestHandle[Any]], None]
+from ringline.protocol.limits import MAX_CURSOR_BYTES, MAX_INT, MAX_REASON_BYTES, MAX_TEXT_BYTES
+from ringline.requester import Requester
 
 _INFO_BYTES: Final = {
     "name": MAX_NAME_BYTES,
@@ -67,19 +64,11 @@ _INFO_BYTES: Final = {
 }
 
 
-class Groups:
+class Groups(Requester):
     """Requests about groups. Each returns a handle at once; its `result` waits for the answer.
 
     Every method raises TypeError or ValueError where an argument is of a wrong type or out of its limits.
-
-    Args:
-        device: this installation.
-        send: brings a request to the server.
     """
-
-    def __init__(self, device: str, send: Send) -> None:
-        self._device = device
-        self._send = send
 
     # A group's life.
 
@@ -113,7 +102,7 @@ class Groups:
         """
         gid = new_id() if group_id is None else checked_id("group_id", group_id)
         request = CreateGroup(
-            id=new_request_id(), dev=self._device, gid=gid, preset=checked_word("preset", preset, PRESETS),
+            id=new_request_id(), dev=self.device, gid=gid, preset=checked_word("preset", preset, PRESETS),
             name=_info("name", name), introduction=_info("introduction", introduction),
             notification=_info("notification", notification), face=_info("face_url", face_url),
             custom=None if custom is None else _custom(custom),
@@ -125,7 +114,7 @@ class Groups:
     def dismiss(self, group_id: str) -> RequestHandle[None]:
         """End a group of this user's for everybody."""
         gid = checked_id("group_id", group_id)
-        return self._ask(DismissGroup(id=new_request_id(), dev=self._device, gid=gid), RequestHandle(group_id=gid))
+        return self._ask(DismissGroup(id=new_request_id(), dev=self.device, gid=gid), RequestHandle(group_id=gid))
 
     def join(self, group_id: str, text: str = "") -> RequestHandle[bool]:
         """Become a member, or apply for it.
@@ -139,14 +128,14 @@ class Groups:
         """
         gid = checked_id("group_id", group_id)
         request = JoinGroup(
-            id=new_request_id(), dev=self._device, gid=gid, text=checked_text("text", text, MAX_TEXT_BYTES)
+            id=new_request_id(), dev=self.device, gid=gid, text=checked_text("text", text, MAX_TEXT_BYTES)
         )
         return self._ask(request, RequestHandle(group_id=gid))
 
     def quit(self, group_id: str) -> RequestHandle[None]:
         """Stop being a member."""
         gid = checked_id("group_id", group_id)
-        return self._ask(QuitGroup(id=new_request_id(), dev=self._device, gid=gid), RequestHandle(group_id=gid))
+        return self._ask(QuitGroup(id=new_request_id(), dev=self.device, gid=gid), RequestHandle(group_id=gid))
 
     # Members.
 
@@ -154,7 +143,7 @@ class Groups:
         """Make users members, without asking them; who is one already is passed over."""
         gid = checked_id("group_id", group_id)
         to = checked_some_users("users", users)
-        return self._ask(AddMembers(id=new_request_id(), dev=self._device, gid=gid, to=to), RequestHandle(group_id=gid))
+        return self._ask(AddMembers(id=new_request_id(), dev=self.device, gid=gid, to=to), RequestHandle(group_id=gid))
 
     def remove(
         self, group_id: str, users: Sequence[str], *, reason: str = "", ban: int = 0
@@ -169,7 +158,7 @@ class Groups:
         """
         gid = checked_id("group_id", group_id)
         request = RemoveMembers(
-            id=new_request_id(), dev=self._device, gid=gid, to=checked_some_users("users", users),
+            id=new_request_id(), dev=self.device, gid=gid, to=checked_some_users("users", users),
             reason=checked_text("reason", reason, MAX_REASON_BYTES), ban=checked_int("ban", ban, 0, MAX_BAN_S),
         )  # fmt: skip
         return self._ask(request, RequestHandle(group_id=gid))
@@ -178,7 +167,7 @@ class Groups:
         """Make a member an administrator (`admin`), or an administrator a `member`."""
         gid = checked_id("group_id", group_id)
         request = SetRole(
-            id=new_request_id(), dev=self._device, gid=gid, user=checked_id("user", user),
+            id=new_request_id(), dev=self.device, gid=gid, user=checked_id("user", user),
             role=checked_word("role", role, ("admin", "member")),
         )  # fmt: skip
         return self._ask(request, RequestHandle(group_id=gid))
@@ -186,14 +175,14 @@ class Groups:
     def transfer(self, group_id: str, user: str) -> RequestHandle[None]:
         """Make another member the owner."""
         gid, to = checked_id("group_id", group_id), checked_id("user", user)
-        request = TransferGroup(id=new_request_id(), dev=self._device, gid=gid, user=to)
+        request = TransferGroup(id=new_request_id(), dev=self.device, gid=gid, user=to)
         return self._ask(request, RequestHandle(group_id=gid))
 
     def mute(self, group_id: str, user: str, seconds: int) -> RequestHandle[None]:
         """Keep a member from inviting for some time; 0 seconds: no longer."""
         gid = checked_id("group_id", group_id)
         request = MuteMember(
-            id=new_request_id(), dev=self._device, gid=gid, user=checked_id("user", user),
+            id=new_request_id(), dev=self.device, gid=gid, user=checked_id("user", user),
             seconds=checked_int("seconds", seconds, 0, MAX_BAN_S),
         )  # fmt: skip
         return self._ask(request, RequestHandle(group_id=gid))
@@ -201,7 +190,7 @@ class Groups:
     def mute_all(self, group_id: str, on: bool) -> RequestHandle[None]:  # noqa: FBT001 - the one thing it says
         """Keep all members but the owner and administrators from inviting, or no longer."""
         gid = checked_id("group_id", group_id)
-        request = MuteAll(id=new_request_id(), dev=self._device, gid=gid, on=checked_flag("on", on))
+        request = MuteAll(id=new_request_id(), dev=self.device, gid=gid, on=checked_flag("on", on))
         return self._ask(request, RequestHandle(group_id=gid))
 
     # What it says of itself.
@@ -223,7 +212,7 @@ class Groups:
         """
         gid = checked_id("group_id", group_id)
         request = SetGroupInfo(
-            id=new_request_id(), dev=self._device, gid=gid,
+            id=new_request_id(), dev=self.device, gid=gid,
             name=None if name is None else _info("name", name),
             introduction=None if introduction is None else _info("introduction", introduction),
             notification=None if notification is None else _info("notification", notification),
@@ -246,7 +235,7 @@ class Groups:
         """
         gid = checked_id("group_id", group_id)
         request = SetMyInfo(
-            id=new_request_id(), dev=self._device, gid=gid,
+            id=new_request_id(), dev=self.device, gid=gid,
             card=None if card is None else checked_text("card", card, MAX_CARD_BYTES),
             custom=None if custom is None else _custom(custom),
         )  # fmt: skip
@@ -273,7 +262,7 @@ class Groups:
         gid = checked_id("group_id", group_id)
         fields = checked_fields("put", {} if put is None else put, MAX_ATTRIBUTES, MAX_ATTRIBUTE_BYTES)
         request = SetAttributes(
-            id=new_request_id(), dev=self._device, gid=gid, put=fields or None,
+            id=new_request_id(), dev=self.device, gid=gid, put=fields or None,
             drop=checked_names("delete", delete, MAX_ATTRIBUTES), clear=checked_flag("clear", clear),
             at=None if expected is None else checked_int("expected", expected, 0, MAX_INT),
         )  # fmt: skip
@@ -285,7 +274,7 @@ class Groups:
         """Add to a counter, or take from it; one that does not exist is 0."""
         gid, name = checked_id("group_id", group_id), checked_id("key", key)
         request = Count(
-            id=new_request_id(), dev=self._device, gid=gid, key=name, add=checked_int("by", by, -MAX_INT, MAX_INT)
+            id=new_request_id(), dev=self.device, gid=gid, key=name, add=checked_int("by", by, -MAX_INT, MAX_INT)
         )
         return self._ask(request, RequestHandle(group_id=gid))
 
@@ -293,7 +282,7 @@ class Groups:
         """Set a counter."""
         gid, name = checked_id("group_id", group_id), checked_id("key", key)
         request = Count(
-            id=new_request_id(), dev=self._device, gid=gid, key=name, put=checked_int("value", value, -MAX_INT, MAX_INT)
+            id=new_request_id(), dev=self.device, gid=gid, key=name, put=checked_int("value", value, -MAX_INT, MAX_INT)
         )
         return self._ask(request, RequestHandle(group_id=gid))
 
@@ -302,7 +291,7 @@ class Groups:
     def info(self, group_id: str) -> RequestHandle[GroupInfo]:
         """Ask how a group stands."""
         gid = checked_id("group_id", group_id)
-        return self._ask(GetGroup(id=new_request_id(), dev=self._device, gid=gid), RequestHandle(group_id=gid))
+        return self._ask(GetGroup(id=new_request_id(), dev=self.device, gid=gid), RequestHandle(group_id=gid))
 
     def members(self, group_id: str, role: str = "", next: bytes = b"") -> RequestHandle[MemberPage]:  # noqa: A002
         """Ask for members, by user id.
@@ -314,7 +303,7 @@ class Groups:
         """
         gid = checked_id("group_id", group_id)
         request = ListMembers(
-            id=new_request_id(), dev=self._device, gid=gid, role=checked_word("role", role, ("", *ROLES)),
+            id=new_request_id(), dev=self.device, gid=gid, role=checked_word("role", role, ("", *ROLES)),
             next=checked_bytes("next", next, MAX_CURSOR_BYTES),
         )  # fmt: skip
         return self._ask(request, RequestHandle(group_id=gid))
@@ -323,7 +312,7 @@ class Groups:
         """Ask who applies for membership; `next` is the `next` of the page before."""
         gid = checked_id("group_id", group_id)
         cursor = checked_bytes("next", next, MAX_CURSOR_BYTES)
-        request = ListApplications(id=new_request_id(), dev=self._device, gid=gid, next=cursor)
+        request = ListApplications(id=new_request_id(), dev=self.device, gid=gid, next=cursor)
         return self._ask(request, RequestHandle(group_id=gid))
 
     def accept_application(self, group_id: str, user: str, text: str = "") -> RequestHandle[None]:
@@ -337,31 +326,16 @@ class Groups:
     def mine(self, next: bytes = b"") -> RequestHandle[GroupPage]:  # noqa: A002
         """Ask for this user's groups, by id; `next` is the `next` of the page before."""
         cursor = checked_bytes("next", next, MAX_CURSOR_BYTES)
-        return self._ask(ListGroups(id=new_request_id(), dev=self._device, next=cursor), RequestHandle())
+        return self._ask(ListGroups(id=new_request_id(), dev=self.device, next=cursor), RequestHandle())
 
     def _decide(self, group_id: str, user: str, text: str, *, ok: bool) -> RequestHandle[None]:
         gid = checked_id("group_id", group_id)
         request = AnswerApplication(
-            id=new_request_id(), dev=self._device, gid=gid, user=checked_id("user", user), ok=ok,
+            id=new_request_id(), dev=self.device, gid=gid, user=checked_id("user", user), ok=ok,
             text=checked_text("text", text, MAX_TEXT_BYTES),
         )  # fmt: skip
         return self._ask(request, RequestHandle(group_id=gid))
 
-    def _ask(self, request: Request, handle: RequestHandle[_T]) -> RequestHandle[_T]:
-        self._send(request, handle)
-        return handle
-
-
-def new_id() -> str:
-    """96 random bits in 16 characters; without a dash in front, which a command line would take for an option."""
-    while (made := secrets.token_urlsafe(12)).startswith("-"):
-        pass
-    return made
-
-
-def new_request_id() -> bytes:
-    """What tells a request, and every repeat of it, from others."""
-    return secrets.token_bytes(REQUEST_ID_BYTES)
 
 
 def _info(what: str, value: object) -> str:

@@ -14,8 +14,8 @@ from ringline.arguments import (
 )
 from ringline.data import Value, pack_data
 from ringline.events import InvitationState
-from ringline.groups import Send, new_id, new_request_id
 from ringline.handles import RequestHandle
+from ringline.ids import new_id, new_request_id
 from ringline.protocol.limits import MAX_INVITEES, MAX_REASON_BYTES, MAX_TEXT_BYTES, MAX_TIMEOUT_S
 from ringline.protocol.messages import (
     DEFAULT_TIMEOUT_S,
@@ -28,6 +28,7 @@ from ringline.protocol.messages import (
     Reject,
     Ringing,
 )
+from ringline.requester import Requester
 
 FIRST: Final = 1
 """For `answers`: the first to accept takes it."""
@@ -35,22 +36,12 @@ NONE: Final = 0
 """For `answers`: a notice, over when made."""
 
 
-class Invitations:
+class Invitations(Requester):
     """Requests about invitations, which a client makes. Each but `state` returns a handle at once; its `result` waits
     for the answer.
 
     Every method raises TypeError or ValueError where an argument is of a wrong type or out of its limits.
-
-    Args:
-        user: whose.
-        device: this installation.
-        send: brings a request to the server.
     """
-
-    def __init__(self, user: str, device: str, send: Send) -> None:
-        self.user = user
-        self.device = device
-        self._send = send
 
     def invite(  # noqa: PLR0913 - an invitation has many
         self,
@@ -99,7 +90,7 @@ class Invitations:
             answers=answers, audience=audience, online_only=checked_flag("online_only", online_only),
             gid=checked_id("group_id", group_id) if group_id != "" else "", partial=checked_flag("partial", partial),
         )  # fmt: skip
-        return self._ask(request)
+        return self._act(request)
 
     def invite_in_group(
         self,
@@ -121,12 +112,12 @@ class Invitations:
 
     def ringing(self, invite_id: str) -> RequestHandle[None]:
         """Tell the inviter that this device really alerts its user now. Sent once, never answered."""
-        return self._ask(Ringing(id=new_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id)))
+        return self._act(Ringing(id=new_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id)))
 
     def accept(self, invite_id: str, data: Value = None) -> RequestHandle[None]:
         """Accept for this user; the first device to answer decides for all of them."""
         iid = checked_id("invite_id", invite_id)
-        return self._ask(Accept(id=new_request_id(), dev=self.device, iid=iid, data=pack_data(data)))
+        return self._act(Accept(id=new_request_id(), dev=self.device, iid=iid, data=pack_data(data)))
 
     def reject(self, invite_id: str, data: Value = None, *, reason: str = "", text: str = "") -> RequestHandle[None]:
         """Reject for this user.
@@ -141,7 +132,7 @@ class Invitations:
             id=new_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id), data=pack_data(data),
             reason=checked_text("reason", reason, MAX_REASON_BYTES), text=checked_text("text", text, MAX_TEXT_BYTES),
         )  # fmt: skip
-        return self._ask(request)
+        return self._act(request)
 
     def cancel(
         self,
@@ -166,19 +157,17 @@ class Invitations:
             to=checked_users("invitees", invitees), reason=checked_text("reason", reason, MAX_REASON_BYTES),
             text=checked_text("text", text, MAX_TEXT_BYTES),
         )  # fmt: skip
-        return self._ask(request)
+        return self._act(request)
 
     def modify(self, invite_id: str, data: Value) -> RequestHandle[None]:
         """Replace the invitation's data, while somebody is pending."""
         iid = checked_id("invite_id", invite_id)
-        return self._ask(Modify(id=new_request_id(), dev=self.device, iid=iid, data=pack_data(data)))
+        return self._act(Modify(id=new_request_id(), dev=self.device, iid=iid, data=pack_data(data)))
 
     def get(self, invite_id: str) -> RequestHandle[InvitationState]:
         """Ask for the present state; `result` returns it."""
         request = Get(id=new_request_id(), dev=self.device, iid=checked_id("invite_id", invite_id))
-        handle = RequestHandle[InvitationState](request.iid)
-        self._send(request, handle)
-        return handle
+        return self._ask(request, RequestHandle(request.iid))
 
     def state(self, invite_id: str, timeout: float | None = 10.0) -> InvitationState:
         """The present state; waits for it.
@@ -188,7 +177,5 @@ class Invitations:
         """
         return self.get(invite_id).result(timeout)
 
-    def _ask(self, request: OnInvitation) -> RequestHandle[None]:
-        handle = RequestHandle[None](request.iid)
-        self._send(request, handle)
-        return handle
+    def _act(self, request: OnInvitation) -> RequestHandle[None]:
+        return self._ask(request, RequestHandle(request.iid))

@@ -5,7 +5,6 @@ the SUBACK, so that nothing falls between.
 """
 
 import logging
-import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -18,8 +17,8 @@ from ringline.core.holding import Holding
 from ringline.core.lanes import Lanes
 from ringline.core.outputs import Counts, Outputs
 from ringline.core.syncing import some_of
+from ringline.ids import new_request_id
 from ringline.protocol.group_messages import CreateGroup, GetGroup, GroupState, JoinGroup, OnGroup, SyncGroup
-from ringline.protocol.limits import REQUEST_ID_BYTES
 from ringline.protocol.shapes import GroupEvent
 from ringline.protocol.topics import Topics
 
@@ -146,7 +145,7 @@ class Groups:
         """Ask for the page after."""
         held = self._held.get(request.gid)
         if held is not None and held.sync == request.id:
-            following = replace(request, id=secrets.token_bytes(REQUEST_ID_BYTES), next=place)
+            following = replace(request, id=new_request_id(), next=place)
             held.sync = following.id
             self._lanes.add(self._next_lane(), following, now)
 
@@ -188,7 +187,7 @@ class Groups:
     def _ask(self, held: HeldGroup, now: float) -> None:
         known = some_of(self._invitations.known_in(held.gid))
         request = SyncGroup(
-            id=secrets.token_bytes(REQUEST_ID_BYTES), dev=self._device, gid=held.gid, n=held.seen, known=known
+            id=new_request_id(), dev=self._device, gid=held.gid, n=held.seen, known=known
         )
         held.phase, held.sync, held.gap_since = Phase.SYNCING, request.id, None
         held.synced_to, held.asked_for, held.is_outrun = 0, held.expected, False

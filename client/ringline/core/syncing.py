@@ -1,12 +1,12 @@
 """The sync requests a device makes, and the server time it has seen."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from ringline.protocol.limits import LOOK_BACK_MS, REQUEST_ID_BYTES
+from ringline.ids import new_request_id
+from ringline.protocol.limits import LOOK_BACK_MS
 from ringline.protocol.messages import Sync
 
 KNOWN_AT_ONCE: Final = 200
@@ -44,17 +44,17 @@ class Syncing:
 
     def begin(self, known: Mapping[str, int]) -> Sync:
         """The first page of a sync of everything."""
-        request = Sync(id=_new_id(), dev=self._device, known=some_of(known), since=self.since)
+        request = Sync(id=new_request_id(), dev=self._device, known=some_of(known), since=self.since)
         self.current, self._is_complete = request.id, False
         return request
 
     def ask(self, known: Mapping[str, int]) -> Sync:
         """A sync of these invitations alone."""
-        return Sync(id=_new_id(), dev=self._device, known=some_of(known), only=True)
+        return Sync(id=new_request_id(), dev=self._device, known=some_of(known), only=True)
 
     def next_page(self, request: Sync, place: bytes) -> Sync:
         """The page after."""
-        following = replace(request, id=_new_id(), next=place)
+        following = replace(request, id=new_request_id(), next=place)
         if not request.only:
             self.current = following.id
         return following
@@ -77,10 +77,6 @@ class Syncing:
     def _catch_up(self) -> None:
         if self._is_complete and self._ahead:
             self.since = max(self._ahead, self.since or 0)
-
-
-def _new_id() -> bytes:
-    return secrets.token_bytes(REQUEST_ID_BYTES)
 
 
 def some_of(known: Mapping[str, int]) -> dict[str, int] | None:
