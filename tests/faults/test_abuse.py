@@ -31,7 +31,7 @@ from tests.support.recorder import Recorder
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's many loopback addresses, and /proc"),
-    pytest.mark.xdist_group("abuse"),
+    pytest.mark.xdist_group("heavy"),
 ]
 
 ROOT: Final = Path(__file__).parents[2]

@@ -14,9 +14,7 @@ from tests.support.redis_servers import QUICK, RedisServer, eventually, redis_bi
 from tests.support.services import missing
 from tests.support.tunnel import Tunnel
 
-pytestmark = [
-    pytest.mark.timeout(240), pytest.mark.usefixtures("quick"), pytest.mark.xdist_group("faults of workers"),
-]  # fmt: skip
+pytestmark = [pytest.mark.usefixtures("quick"), pytest.mark.xdist_group("heavy")]
 
 TIMES: Final = 3
 CUT_S: Final = 10.0

@@ -5,8 +5,6 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from ringline.protocol.messages import Get, RequestRefused, Ringing, decode_request, encode_request
 from ringline.protocol.topics import Topics
 from tests.faults.fleet import BOUND_S, Fleet, WatchedDevice
@@ -54,7 +52,6 @@ class Batch:
                 self.valid[request.id] += 1
 
 
-@pytest.mark.timeout(180)
 def test_mutated_requests_are_refused_or_logged_and_harm_nobody(server: ServerProcess, tell: Tell) -> None:
     seed = random.getrandbits(32)
     mutator = Mutator(seed)

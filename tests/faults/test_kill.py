@@ -16,7 +16,7 @@ CALLS = 200
 KILLS = 50
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.xdist_group("heavy")
 @pytest.mark.usefixtures("quick")
 def test_nothing_is_lost_when_the_server_is_killed_in_the_middle(server: ServerProcess, tell: Tell) -> None:
     seed = random.getrandbits(32)

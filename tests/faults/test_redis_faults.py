@@ -22,9 +22,7 @@ from tests.support.redis_servers import (
 from tests.support.services import missing
 from tests.support.tunnel import Tunnel
 
-pytestmark = [
-    pytest.mark.timeout(240), pytest.mark.usefixtures("quick"), pytest.mark.xdist_group("faults of workers"),
-]  # fmt: skip
+pytestmark = [pytest.mark.usefixtures("quick"), pytest.mark.xdist_group("heavy")]
 
 SAFE: Final = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")
 """What was answered is on disk."""

@@ -36,9 +36,8 @@ def workers(tmp_path: Path) -> Iterator[tuple[Workers, int]]:
         yield running, broker.port
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.usefixtures("quick")
-@pytest.mark.xdist_group("kills of workers")
+@pytest.mark.xdist_group("heavy")
 def test_nothing_is_lost_when_workers_are_killed_in_the_middle(workers: tuple[Workers, int], tell: Tell) -> None:
     running, port = workers
     seed = random.getrandbits(32)

@@ -29,7 +29,7 @@ def tell(capfd: pytest.CaptureFixture[str]) -> Callable[[str], None]:
     return say
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("heavy")
 @pytest.mark.parametrize(
     "plan",
     [Plan(SEED, 0, FREE), Plan(SEED, FREE, FREE), Plan(SEED, 2 * FREE, LIMITED, defaults=True)],
@@ -41,7 +41,6 @@ def test_nothing_a_stranger_or_a_user_sends_harms_anybody(
     fuzz(plan, tmp_path, tell)
 
 
-@pytest.mark.timeout(300)
 def test_a_server_that_fails_is_found_and_the_input_named(tmp_path: Path) -> None:
     with pytest.raises(Found) as found:
         fuzz(Plan(SEED, 0, 20_000, fault="crash"), tmp_path, print)
@@ -50,14 +49,12 @@ def test_a_server_that_fails_is_found_and_the_input_named(tmp_path: Path) -> Non
     assert "4002" in str(found.value), "the hex of a PUBACK"
 
 
-@pytest.mark.timeout(300)
 def test_a_server_that_keeps_connections_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.fuzz.run.GONE_S", 1.0)
     with pytest.raises(Found, match="everybody left, and there is still"):
         fuzz(Plan(SEED, 0, 400, fault="leak"), tmp_path, print)
 
 
-@pytest.mark.timeout(300)
 def test_a_server_that_grows_is_found(tmp_path: Path) -> None:
     with pytest.raises(Found, match="its memory grew from"):
         fuzz(Plan(SEED, 0, 2_000, fault="hoard"), tmp_path, print)

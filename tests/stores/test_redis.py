@@ -122,7 +122,6 @@ def test_a_connection_that_was_cut_while_idle_harms_no_call(run: Run, own: Redis
         assert set(run(store.load(["i1"]))) == {"i1"}
 
 
-@pytest.mark.timeout(30)
 def test_a_server_that_is_silent_holds_nobody_up(run: Run, own: RedisServer) -> None:
     one, group = rung("i1"), founded("g1")
     with opened(run, f"{own.url}?timeout_ms=300") as store:
@@ -330,7 +329,6 @@ def _names(sentinel: RedisServer, primary: RedisServer) -> bool:
     return int(sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "calls")[1]) == primary.port
 
 
-@pytest.mark.timeout(240)
 def test_a_cluster_and_its_failover(run: Run, binary: str) -> None:
     with cluster(binary) as nodes:
         hosts = ",".join(node.address for node in nodes[:2])
