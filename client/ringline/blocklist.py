@@ -6,7 +6,7 @@ from ringline.arguments import checked_bytes, checked_some_users
 from ringline.events import BlocklistPage
 from ringline.handles import RequestHandle
 from ringline.ids import new_request_id
-from ringline.protocol.blocklist_messages import Block, ListBlocked, Unblock
+from ringline.protocol.blocklist_requests import Block, ListBlocked, Unblock
 from ringline.protocol.limits import MAX_CURSOR_BYTES
 from ringline.requester import Requester
 

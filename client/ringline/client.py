@@ -22,7 +22,7 @@ from ringline.invitations import Invitations
 from ringline.listener import SignalingListener
 from ringline.protocol.errors import CLOSED
 from ringline.protocol.limits import MAX_INT, MAX_REQUEST_BYTES
-from ringline.protocol.messages import encode_request
+from ringline.protocol.requests import encode_request
 from ringline.protocol.shapes import Request
 from ringline.protocol.topics import DEFAULT_PREFIX, Topics
 

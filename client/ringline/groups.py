@@ -19,20 +19,7 @@ from ringline.data import Value
 from ringline.group_events import GroupInfo, GroupPage, MemberPage
 from ringline.handles import RequestHandle
 from ringline.ids import new_id, new_request_id
-from ringline.protocol.group_messages import (
-    JOIN_OPTIONS,
-    MAX_ATTRIBUTE_BYTES,
-    MAX_ATTRIBUTES,
-    MAX_BAN_S,
-    MAX_CARD_BYTES,
-    MAX_CUSTOM_BYTES,
-    MAX_CUSTOM_KEYS,
-    MAX_FACE_BYTES,
-    MAX_GROUP_MEMBERS,
-    MAX_INTRODUCTION_BYTES,
-    MAX_NAME_BYTES,
-    PRESETS,
-    ROLES,
+from ringline.protocol.group_requests import (
     AddMembers,
     AnswerApplication,
     Count,
@@ -52,6 +39,21 @@ from ringline.protocol.group_messages import (
     SetMyInfo,
     SetRole,
     TransferGroup,
+)
+from ringline.protocol.group_shapes import (
+    JOIN_OPTIONS,
+    MAX_ATTRIBUTE_BYTES,
+    MAX_ATTRIBUTES,
+    MAX_BAN_S,
+    MAX_CARD_BYTES,
+    MAX_CUSTOM_BYTES,
+    MAX_CUSTOM_KEYS,
+    MAX_FACE_BYTES,
+    MAX_GROUP_MEMBERS,
+    MAX_INTRODUCTION_BYTES,
+    MAX_NAME_BYTES,
+    PRESETS,
+    ROLES,
 )
 from ringline.protocol.limits import MAX_CURSOR_BYTES, MAX_INT, MAX_REASON_BYTES, MAX_TEXT_BYTES
 from ringline.requester import Requester

@@ -17,7 +17,7 @@ from ringline.events import InvitationState
 from ringline.handles import RequestHandle
 from ringline.ids import new_id, new_request_id
 from ringline.protocol.limits import MAX_INVITEES, MAX_REASON_BYTES, MAX_TEXT_BYTES, MAX_TIMEOUT_S
-from ringline.protocol.messages import (
+from ringline.protocol.requests import (
     DEFAULT_TIMEOUT_S,
     Accept,
     Cancel,

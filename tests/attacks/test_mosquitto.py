@@ -18,7 +18,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from ringline.client import SignalingClient
-from ringline.protocol.messages import Invite, encode_request
+from ringline.protocol.requests import Invite, encode_request
 from ringline.protocol.topics import Topics
 from ringline_broker.bindings.mosquitto.roles import CONTROL_ANSWERS, CONTROL_TOPIC
 from tests.cli.process import Ringline

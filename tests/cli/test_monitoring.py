@@ -14,7 +14,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
-from ringline.protocol.messages import Get, decode_answer, encode_request
+from ringline.protocol.answers import decode_answer
+from ringline.protocol.requests import Get, encode_request
 from ringline.protocol.topics import Topics
 from tests.cli.conftest import Start, url_of
 from tests.cli.process import Finished, Ringline

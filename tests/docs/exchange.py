@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final, NamedTuple
 
-from ringline.protocol.messages import Accept, Invite, Sync, encode_request
+from ringline.protocol.requests import Accept, Invite, Sync, encode_request
 from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
 from tests.docs.annotate import annotate

@@ -3,10 +3,13 @@
 from typing import Any, Final
 
 from ringline.core import groups
-from ringline.protocol import group_messages as of_groups
+from ringline.protocol import group_shapes
 from ringline.protocol.codec import Codec
-from ringline.protocol.group_messages import GROUP, GROUP_EVENTS, GROUP_REQUESTS, MEMBER, PRESETS, OnGroup
-from ringline.protocol.messages import REQUESTS
+from ringline.protocol.group_events import GROUP_EVENTS
+from ringline.protocol.group_requests import GROUP_REQUESTS, OnGroup
+from ringline.protocol.group_shapes import PRESETS
+from ringline.protocol.group_states import GROUP, MEMBER
+from ringline.protocol.requests import REQUESTS
 from ringline.protocol.shapes import GroupEvent, Request
 from ringline_broker.engine.groups import model
 from ringline_broker.engine.groups.table import (
@@ -94,18 +97,18 @@ def sizes() -> str:
     """The limits of groups, those of the protocol and a server's own."""
     server = Settings()
     rows = [
-        ("`name` of a group", of_groups.MAX_NAME_BYTES, "bytes of UTF-8"),
-        ("`intro`, and `notice`, of a group", of_groups.MAX_INTRODUCTION_BYTES, "bytes of UTF-8"),
-        ("`face` of a group", of_groups.MAX_FACE_BYTES, "bytes of UTF-8"),
-        ("`card` of a member", of_groups.MAX_CARD_BYTES, "bytes of UTF-8"),
-        ("`custom` of a group, and of a member", of_groups.MAX_CUSTOM_KEYS, "fields"),
-        ("… one of them", of_groups.MAX_CUSTOM_BYTES, "bytes"),
-        ("attributes of a group", of_groups.MAX_ATTRIBUTES, "attributes; above it 8001"),
-        ("… one of them", of_groups.MAX_ATTRIBUTE_BYTES, "bytes"),
-        ("… keys and values of all of them", of_groups.MAX_ATTRIBUTES_BYTES, "bytes; above it 8001"),
-        ("counters of a group that are not 0", of_groups.MAX_COUNTERS, "counters; above it 8001"),
-        ("`ban`, and the time to be muted", of_groups.MAX_BAN_S, "seconds"),
-        ("`max` of a group", of_groups.MAX_GROUP_MEMBERS, "members"),
+        ("`name` of a group", group_shapes.MAX_NAME_BYTES, "bytes of UTF-8"),
+        ("`intro`, and `notice`, of a group", group_shapes.MAX_INTRODUCTION_BYTES, "bytes of UTF-8"),
+        ("`face` of a group", group_shapes.MAX_FACE_BYTES, "bytes of UTF-8"),
+        ("`card` of a member", group_shapes.MAX_CARD_BYTES, "bytes of UTF-8"),
+        ("`custom` of a group, and of a member", group_shapes.MAX_CUSTOM_KEYS, "fields"),
+        ("… one of them", group_shapes.MAX_CUSTOM_BYTES, "bytes"),
+        ("attributes of a group", group_shapes.MAX_ATTRIBUTES, "attributes; above it 8001"),
+        ("… one of them", group_shapes.MAX_ATTRIBUTE_BYTES, "bytes"),
+        ("… keys and values of all of them", group_shapes.MAX_ATTRIBUTES_BYTES, "bytes; above it 8001"),
+        ("counters of a group that are not 0", group_shapes.MAX_COUNTERS, "counters; above it 8001"),
+        ("`ban`, and the time to be muted", group_shapes.MAX_BAN_S, "seconds"),
+        ("`max` of a group", group_shapes.MAX_GROUP_MEMBERS, "members"),
         ("administrators of a group, beside the owner", model.MAX_ADMINS, "users; above it 7008"),
         ("events that a group remembers", model.MAX_EVENTS, "events"),
         ("… all of them", model.MAX_EVENTS_BYTES, "bytes, roughly"),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ringline.core.core import Core
 from ringline.protocol.codec import pack
-from ringline.protocol.messages import Event, decode_event, decode_events, join_events
+from ringline.protocol.events import Event, decode_event, decode_events, join_events
 from ringline.protocol.shapes import GroupEvent, Request
 from ringline.protocol.topics import Topics
 from ringline_broker.engine.step import Deadline, NobodyOnline

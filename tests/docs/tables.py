@@ -7,12 +7,14 @@ from typing import Any, Final
 from ringline import connection
 from ringline.core import core, held, lanes, syncing
 from ringline.protocol import limits, topics
-from ringline.protocol.blocklist_messages import BLOCKLIST_REQUESTS
+from ringline.protocol.answers import ANSWER, Refusal, State
+from ringline.protocol.blocklist_requests import BLOCKLIST_REQUESTS
 from ringline.protocol.codec import Codec, WireField
 from ringline.protocol.errors import REGISTRY, Fault
-from ringline.protocol.group_messages import GROUP_REQUESTS
-from ringline.protocol.messages import ANSWER, EVENTS, REQUESTS, Event, OnInvitation, Refusal, State
+from ringline.protocol.events import EVENTS, Event
+from ringline.protocol.group_requests import GROUP_REQUESTS
 from ringline.protocol.reasons import REASONS
+from ringline.protocol.requests import REQUESTS, OnInvitation
 from ringline.protocol.shapes import Request
 from ringline_broker.service import outbox
 from ringline_broker.settings import Bounds, ConnectionLimits, Settings

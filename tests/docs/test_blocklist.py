@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ringline.protocol.blocklist_messages import Block, Unblock
-from ringline.protocol.group_messages import CreateGroup
-from ringline.protocol.messages import Accept, Get, Invite, OnInvitation
+from ringline.protocol.blocklist_requests import Block, Unblock
+from ringline.protocol.group_requests import CreateGroup
+from ringline.protocol.requests import Accept, Get, Invite, OnInvitation
 from ringline_broker.engine.step import Deadline
 from tests.docs.callbacks import callbacks
 from tests.docs.stage import Stage

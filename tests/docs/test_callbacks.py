@@ -5,18 +5,9 @@ from typing import Any
 
 import pytest
 
-from ringline.protocol.group_messages import CreateGroup, DismissGroup, JoinGroup, OnGroup, QuitGroup, RemoveMembers
-from ringline.protocol.messages import (
-    EVENTS,
-    Accept,
-    Cancel,
-    Event,
-    Invite,
-    Modify,
-    OnInvitation,
-    Reject,
-    Ringing,
-)
+from ringline.protocol.events import EVENTS, Event
+from ringline.protocol.group_requests import CreateGroup, DismissGroup, JoinGroup, OnGroup, QuitGroup, RemoveMembers
+from ringline.protocol.requests import Accept, Cancel, Invite, Modify, OnInvitation, Reject, Ringing
 from ringline_broker.engine.step import Deadline, NobodyOnline
 from tests.docs.callbacks import CONCERNED, INVITER, ONLY_THE_END, ROWS
 from tests.docs.stage import DEVICES, Stage

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from ringline.group_listener import GroupListener
-from ringline.protocol.group_messages import (
-    GROUP_EVENTS,
+from ringline.protocol.events import decode_event, decode_events
+from ringline.protocol.group_events import GROUP_EVENTS, OfMembers
+from ringline.protocol.group_requests import (
     GROUP_REQUESTS,
     AddMembers,
     AnswerApplication,
@@ -16,7 +17,6 @@ from ringline.protocol.group_messages import (
     DismissGroup,
     JoinGroup,
     MuteAll,
-    OfMembers,
     OnGroup,
     QuitGroup,
     RemoveMembers,
@@ -25,7 +25,7 @@ from ringline.protocol.group_messages import (
     SetMyInfo,
     SetRole,
 )
-from ringline.protocol.messages import decode_event, decode_events, encode_request
+from ringline.protocol.requests import encode_request
 from ringline.protocol.shapes import GroupEvent
 from ringline.protocol.topics import Topics
 from ringline_broker.engine.groups.table import MAY

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ringline.protocol.limits import MAX_INVITEES
-from ringline.protocol.messages import Accept, Cancel, Invite, OnInvitation, Reject
+from ringline.protocol.requests import Accept, Cancel, Invite, OnInvitation, Reject
 from ringline_broker.engine.model import Invitation, Part
 from ringline_broker.engine.step import (
     Ask,

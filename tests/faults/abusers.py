@@ -15,7 +15,7 @@ from typing import Final
 
 import uvloop
 
-from ringline.protocol.blocklist_messages import Block
+from ringline.protocol.blocklist_requests import Block
 from ringline_broker.server import allow_many_connections
 from ringline_broker.settings import ConnectionLimits
 from tests.faults.abuses import ABUSES, Crowd, made

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ringline.protocol.group_messages import CreateGroup, DismissGroup
-from ringline.protocol.messages import Cancel, Get, Invite, Sync
+from ringline.protocol.group_requests import CreateGroup, DismissGroup
+from ringline.protocol.requests import Cancel, Get, Invite, Sync
 from ringline.protocol.shapes import Request
 from ringline_broker.bindings.amqtt import mqtt311
 from tests.attacks.raw_mqtt import PING, connect_packet, publish_packet, subscribe_packet

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ringline.core.reading import read_events
+from ringline.protocol.answers import decode_answer
 from ringline.protocol.errors import ProtocolError
-from ringline.protocol.messages import Event, Invited, TimedOut, decode_answer, decode_events
+from ringline.protocol.events import Event, Invited, TimedOut, decode_events
 from tests.faults.calls import Call
 from tests.faults.fleet import WatchedClient
 

@@ -10,8 +10,9 @@ from typing import Any, Self
 
 from ringline.client import SignalingClient
 from ringline.core.core import Counts
+from ringline.protocol.answers import decode_answer
 from ringline.protocol.errors import ProtocolError
-from ringline.protocol.messages import Sync, decode_answer
+from ringline.protocol.requests import Sync
 from tests.support.recorder import Heard, Recorder
 
 BOUND_S = 15.0

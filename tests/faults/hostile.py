@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
+from ringline.protocol.answers import Answer, decode_answer
 from ringline.protocol.errors import TOO_MANY_REQUESTS
-from ringline.protocol.messages import Answer, decode_answer, encode_request
+from ringline.protocol.requests import encode_request
 from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
 from ringline_broker.bindings.amqtt import mqtt311

@@ -22,7 +22,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from benchmarks.measure import cpu_seconds, resident_bytes
 from ringline.client import SignalingClient
-from ringline.protocol.messages import decode_answer
+from ringline.protocol.answers import decode_answer
 from ringline_broker.bindings.amqtt.users import UsersFile
 from tests.faults.abusers import HOME, abusers_of, bystander
 from tests.faults.abuses import ABUSES, STRANGERS

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from ringline.protocol.messages import Get, RequestRefused, Ringing, decode_request, encode_request
+from ringline.protocol.requests import Get, RequestRefused, Ringing, decode_request, encode_request
 from ringline.protocol.topics import Topics
 from tests.faults.fleet import BOUND_S, Fleet, WatchedDevice
 from tests.faults.mutations import Mutator

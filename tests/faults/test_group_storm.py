@@ -5,17 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from benchmarks.wire import LoadDevice, connect
-from ringline.protocol.group_messages import AddMembers, Count, CreateGroup, RemoveMembers
-from ringline.protocol.messages import (
-    Accept,
-    Answer,
-    Invite,
-    Invited,
-    decode_answer,
-    decode_event,
-    decode_events,
-    encode_request,
-)
+from ringline.protocol.answers import Answer, decode_answer
+from ringline.protocol.events import Invited, decode_event, decode_events
+from ringline.protocol.group_requests import AddMembers, Count, CreateGroup, RemoveMembers
+from ringline.protocol.requests import Accept, Invite, encode_request
 from ringline.protocol.shapes import GroupEvent, Request
 from ringline.protocol.topics import Topics
 from tests.support.raw import request_id

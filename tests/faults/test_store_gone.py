@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ringline.protocol.messages import Invite, Modify, encode_request
+from ringline.protocol.requests import Invite, Modify, encode_request
 from ringline.protocol.topics import Topics
 from ringline_broker.testing import ManualClock
 from tests.faults.faulty_store import FaultyRing

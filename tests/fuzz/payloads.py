@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgpack
 
-from ringline.protocol.blocklist_messages import Block, ListBlocked, Unblock
-from ringline.protocol.messages import encode_request
+from ringline.protocol.blocklist_requests import Block, ListBlocked, Unblock
+from ringline.protocol.requests import encode_request
 from tests.faults.mutations import VECTOR_ID, Mutator, meaning_of, vectors
 
 EPOCH: Final = 2_048

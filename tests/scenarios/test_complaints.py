@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from ringline.errors import SignalingError
-from ringline.protocol.messages import Cancel, Invite, encode_request
+from ringline.protocol.requests import Cancel, Invite, encode_request
 from ringline_broker.testing import ManualClock
 from tests.support.proxy import Proxy
 from tests.support.raw import RawDevice, request_id

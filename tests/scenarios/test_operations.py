@@ -6,7 +6,7 @@ import pytest
 
 from ringline.data import Undecodable
 from ringline.errors import SignalingError
-from ringline.protocol.messages import Invite, encode_request
+from ringline.protocol.requests import Invite, encode_request
 from ringline_broker.testing import ManualClock
 from tests.support.raw import RawDevice, request_id
 from tests.support.running import BOUND_S, Device, Ring, settings

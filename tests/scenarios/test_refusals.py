@@ -6,18 +6,8 @@ from typing import Any
 import msgpack
 import pytest
 
-from ringline.protocol.messages import (
-    Accept,
-    Answer,
-    Cancel,
-    Get,
-    Invite,
-    Modify,
-    Refusal,
-    Reject,
-    Sync,
-    encode_request,
-)
+from ringline.protocol.answers import Answer, Refusal
+from ringline.protocol.requests import Accept, Cancel, Get, Invite, Modify, Reject, Sync, encode_request
 from ringline.protocol.shapes import Request
 from ringline_broker.testing import ManualClock
 from tests.support.raw import RawDevice, request_id

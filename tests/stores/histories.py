@@ -8,7 +8,7 @@ from hypothesis import event
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from ringline.protocol.messages import Invite, OnInvitation
+from ringline.protocol.requests import Invite, OnInvitation
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Ask, Busy, Command, Deadline, NobodyOnline, step
 from ringline_broker.service.clock import SteadyTime

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ringline.protocol.messages import OnInvitation
+from ringline.protocol.requests import OnInvitation
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Ask, Deadline, Done, Limits, step
 from ringline_broker.service.ports import Change

@@ -7,7 +7,8 @@ from typing import Any, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ringline.protocol.messages import Answer, Event, decode_answer, decode_event, decode_events
+from ringline.protocol.answers import Answer, decode_answer
+from ringline.protocol.events import Event, decode_event, decode_events
 from ringline.protocol.topics import Topics
 from tests.support.deployed import PASSWORD
 

@@ -4,16 +4,11 @@ from typing import Any
 
 import pytest
 
+from ringline.protocol.answers import decode_answer
 from ringline.protocol.errors import BY_NAME, ProtocolError
-from ringline.protocol.group_messages import GROUP_EVENTS
-from ringline.protocol.messages import (
-    REQUESTS,
-    RequestRefused,
-    decode_answer,
-    decode_event,
-    decode_events,
-    decode_request,
-)
+from ringline.protocol.events import decode_event, decode_events
+from ringline.protocol.group_events import GROUP_EVENTS
+from ringline.protocol.requests import REQUESTS, RequestRefused, decode_request
 from tests.vectors import second_decoder
 from tests.vectors.files import load
 

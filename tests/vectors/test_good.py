@@ -7,25 +7,12 @@ from typing import Any
 
 import pytest
 
+from ringline.protocol.answers import ANSWER, Answer, Refusal, State, decode_answer, encode_answer
 from ringline.protocol.codec import Codec, pack
-from ringline.protocol.group_messages import GROUP, GROUP_EVENTS, MEMBER
-from ringline.protocol.messages import (
-    ANSWER,
-    EVENTS,
-    REQUESTS,
-    Answer,
-    Event,
-    Refusal,
-    State,
-    decode_answer,
-    decode_event,
-    decode_events,
-    decode_request,
-    encode_answer,
-    encode_request,
-    event_map,
-    join_events,
-)
+from ringline.protocol.events import EVENTS, Event, decode_event, decode_events, event_map, join_events
+from ringline.protocol.group_events import GROUP_EVENTS
+from ringline.protocol.group_states import GROUP, MEMBER
+from ringline.protocol.requests import REQUESTS, decode_request, encode_request
 from ringline.protocol.shapes import GroupEvent, Request
 from tests.vectors import second_decoder
 from tests.vectors.files import GOOD_FILES, load

@@ -13,7 +13,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from ringline.protocol.codec import pack
 from ringline.protocol.limits import REQUEST_ID_BYTES
-from ringline.protocol.messages import Get, encode_request
+from ringline.protocol.requests import Get, encode_request
 from ringline_broker.bindings.mqtt5.failures import BrokerFailure, LoginRefused, describe
 from ringline_broker.doctor.device import ANSWER_S, V5, Device, Will, is_refusal
 from ringline_broker.doctor.report import Found, Skipped, fail, ok, warn

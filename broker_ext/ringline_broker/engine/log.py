@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from ringline.protocol.messages import (
+from ringline.protocol.answers import State
+from ringline.protocol.events import (
     Accepted,
     Cancelled,
     Dropped,
@@ -13,7 +14,6 @@ from ringline.protocol.messages import (
     Modified,
     Offline,
     Rejected,
-    State,
     Taken,
     TimedOut,
 )

@@ -1,6 +1,6 @@
 """What counts as a repeat: asked again, it succeeds and changes nothing."""
 
-from ringline.protocol.messages import Accept, Cancel, Invite, OnInvitation, Reject
+from ringline.protocol.requests import Accept, Cancel, Invite, OnInvitation, Reject
 from ringline_broker.engine.model import Invitation, Part, Seat
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from ringline.protocol.answers import State
 from ringline.protocol.errors import (
     BAD_PARAMETER,
     INVITATION_OVER,
@@ -11,15 +12,7 @@ from ringline.protocol.errors import (
     TOO_MANY_REQUESTS,
     ErrorCode,
 )
-from ringline.protocol.messages import (
-    Accept,
-    Cancel,
-    Invite,
-    Modify,
-    OnInvitation,
-    Reject,
-    State,
-)
+from ringline.protocol.requests import Accept, Cancel, Invite, Modify, OnInvitation, Reject
 from ringline_broker.engine.draft import EVENT_OVERHEAD_BYTES, Draft
 from ringline_broker.engine.log import state_for
 from ringline_broker.engine.model import Invitation, LogEvent, Outcome, Part, Seat

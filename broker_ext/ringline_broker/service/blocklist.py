@@ -3,10 +3,10 @@
 import secrets
 from typing import Final
 
-from ringline.protocol.blocklist_messages import Block, ListBlocked, OnBlocklist, Unblock
+from ringline.protocol.answers import Answer
+from ringline.protocol.blocklist_requests import Block, ListBlocked, OnBlocklist, Unblock
 from ringline.protocol.codec import pack
 from ringline.protocol.errors import BAD_PARAMETER, TOO_MANY_REQUESTS
-from ringline.protocol.messages import Answer
 from ringline_broker.engine.step import Refused
 from ringline_broker.service.ports import Store
 from ringline_broker.service.sync import read_name

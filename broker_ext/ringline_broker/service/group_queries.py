@@ -3,19 +3,14 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
+from ringline.protocol.answers import Answer
 from ringline.protocol.codec import pack
 from ringline.protocol.errors import BAD_PARAMETER, ProtocolError
-from ringline.protocol.group_messages import (
-    MEMBER,
-    ROLES,
-    GetGroup,
-    ListApplications,
-    ListGroups,
-    ListMembers,
-    OnGroup,
-    SyncGroup,
-)
-from ringline.protocol.messages import Answer, Sync, event_map
+from ringline.protocol.events import event_map
+from ringline.protocol.group_requests import GetGroup, ListApplications, ListGroups, ListMembers, OnGroup, SyncGroup
+from ringline.protocol.group_shapes import ROLES
+from ringline.protocol.group_states import MEMBER
+from ringline.protocol.requests import Sync
 from ringline_broker.engine.groups.log import events_since, member_for, message_for, state_for
 from ringline_broker.engine.groups.model import Group, GroupView, Person, Standing
 from ringline_broker.engine.groups.rights import role_of, view_fault

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ringline.protocol.answers import Answer
 from ringline.protocol.errors import TOO_MANY_REQUESTS
-from ringline.protocol.group_messages import CreateGroup, JoinGroup, OnGroup
-from ringline.protocol.messages import Answer
+from ringline.protocol.group_requests import CreateGroup, JoinGroup, OnGroup
 from ringline_broker.engine.groups.draft import GroupLimits, Pending
 from ringline_broker.engine.groups.log import Arrival, Departure, comings_and_goings, reaches_back, state_for
 from ringline_broker.engine.groups.model import Group, GroupView, Person

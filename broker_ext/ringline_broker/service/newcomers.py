@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from ringline.protocol.limits import REQUEST_ID_BYTES
-from ringline.protocol.messages import Invite
+from ringline.protocol.requests import Invite
 from ringline_broker.engine.groups.model import GroupView
 from ringline_broker.engine.groups.rights import invite_fault, members_among
 from ringline_broker.engine.step import Ask, Busy

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ringline.protocol.codec import pack
+from ringline.protocol.events import Invited, event_map, join_events
 from ringline.protocol.limits import MAX_MESSAGE_BYTES
-from ringline.protocol.messages import Invited, event_map, join_events
 from ringline.protocol.topics import Topics
 from ringline_broker.engine.groups.log import message_for as group_message
 from ringline_broker.engine.groups.log import news as group_events

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from ringline.protocol.blocklist_messages import OnBlocklist
+from ringline.protocol.answers import Answer
+from ringline.protocol.blocklist_requests import OnBlocklist
 from ringline.protocol.errors import ProtocolError
-from ringline.protocol.messages import Answer, Sync
+from ringline.protocol.requests import Sync
 from ringline_broker.engine.step import Refused
 from ringline_broker.metrics import Counters
 from ringline_broker.service.blocklist import answer_blocklist

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from ringline.protocol.errors import TOO_MANY_REQUESTS
-from ringline.protocol.messages import Sync
+from ringline.protocol.requests import Sync
 from ringline.protocol.shapes import Request
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Refused

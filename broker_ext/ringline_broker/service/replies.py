@@ -2,9 +2,11 @@
 
 import logging
 
+from ringline.protocol.answers import Answer, Refusal, encode_answer
 from ringline.protocol.codec import pack
 from ringline.protocol.errors import SERVER_UNAVAILABLE
-from ringline.protocol.messages import Answer, NowRinging, OnInvitation, Refusal, encode_answer, event_map
+from ringline.protocol.events import NowRinging, event_map
+from ringline.protocol.requests import OnInvitation
 from ringline.protocol.shapes import Request
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Done, Forward, Refused, Reply, Show

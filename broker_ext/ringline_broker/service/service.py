@@ -6,15 +6,8 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
-from ringline.protocol.group_messages import OnGroup
-from ringline.protocol.messages import (
-    Cancel,
-    Invite,
-    OnInvitation,
-    RequestRefused,
-    decode_request,
-    header_of,
-)
+from ringline.protocol.group_requests import OnGroup
+from ringline.protocol.requests import Cancel, Invite, OnInvitation, RequestRefused, decode_request, header_of
 from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
 from ringline_broker.engine.model import Invitation

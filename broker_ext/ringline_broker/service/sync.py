@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator, Iterator
 from typing import Final, cast
 
+from ringline.protocol.answers import Answer
 from ringline.protocol.codec import pack, unpack
 from ringline.protocol.errors import BAD_PARAMETER, ProtocolError
-from ringline.protocol.group_messages import GROUP, GroupState
+from ringline.protocol.events import event_map
+from ringline.protocol.group_states import GROUP, GroupState
 from ringline.protocol.limits import LOOK_BACK_MS, MAX_CURSOR_BYTES, MAX_KNOWN, MAX_MESSAGE_BYTES
-from ringline.protocol.messages import Answer, Sync, event_map
+from ringline.protocol.requests import Sync
 from ringline_broker.engine.log import events_since, message_for
 from ringline_broker.engine.model import Invitation
 from ringline_broker.service.membership import is_member

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ringline.protocol.messages import Cancel, Invite, OnInvitation
+from ringline.protocol.requests import Cancel, Invite, OnInvitation
 from ringline_broker.engine.step import Ask, Command, Refused
 from ringline_broker.service.ports import Held
 

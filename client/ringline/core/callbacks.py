@@ -18,7 +18,7 @@ from ringline.events import (
     InviteeRejected,
     NewInvitation,
 )
-from ringline.protocol.messages import (
+from ringline.protocol.events import (
     Accepted,
     Cancelled,
     Dropped,

@@ -20,22 +20,12 @@ from ringline.core.story import Story
 from ringline.core.syncing import Syncing
 from ringline.errors import SignalingError
 from ringline.events import Connected, InviteeRinging
+from ringline.protocol.answers import Answer, decode_answer
 from ringline.protocol.errors import CLOSED, WITHDRAWN, ProtocolError
-from ringline.protocol.group_messages import OnGroup, SyncGroup
+from ringline.protocol.events import Event, NowRinging, decode_events
+from ringline.protocol.group_requests import OnGroup, SyncGroup
 from ringline.protocol.limits import REQUEST_ID_BYTES
-from ringline.protocol.messages import (
-    Answer,
-    Cancel,
-    Event,
-    Invite,
-    NowRinging,
-    OnInvitation,
-    Ringing,
-    Sync,
-    decode_answer,
-    decode_events,
-    encode_request,
-)
+from ringline.protocol.requests import Cancel, Invite, OnInvitation, Ringing, Sync, encode_request
 from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
 

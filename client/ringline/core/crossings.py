@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ringline.core.held import HeldInvitation
-from ringline.protocol.messages import Event, Invite
+from ringline.protocol.events import Event
+from ringline.protocol.requests import Invite
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,12 @@ from ringline.group_events import (
     MemberLeave,
     QuitFromGroup,
 )
-from ringline.protocol import group_messages as wire
+from ringline.protocol import group_events as told
+from ringline.protocol import group_states
 from ringline.protocol.shapes import GroupEvent
 
 
-def info_of(state: wire.GroupState) -> GroupInfo:
+def info_of(state: group_states.GroupState) -> GroupInfo:
     """A group that the server shows."""
     return GroupInfo(
         group_id=state.gid,
@@ -55,7 +56,7 @@ def info_of(state: wire.GroupState) -> GroupInfo:
     )
 
 
-def member_of(state: wire.MemberState) -> GroupMember:
+def member_of(state: group_states.MemberState) -> GroupMember:
     """A member, or somebody who applies, that the server shows."""
     return GroupMember(
         user=state.user,
@@ -68,7 +69,7 @@ def member_of(state: wire.MemberState) -> GroupMember:
     )
 
 
-def group_state(state: wire.GroupState) -> Callback:
+def group_state(state: group_states.GroupState) -> Callback:
     """More was missed than the server remembers."""
     return Callback("on_group_state", GroupState(group_id=state.gid, info=info_of(state)))
 
@@ -90,7 +91,7 @@ def of_group_event(event: GroupEvent, user: str, device: str) -> Callback | None
         "device": event.dev,
         "this_device": event.by == user and event.dev == device,
     }
-    if isinstance(event, wire.MemberLeave) and user in event.users:
+    if isinstance(event, told.MemberLeave) and user in event.users:
         return Callback("on_quit_from_group", QuitFromGroup(**head))
     if (found := _HEARD_AS.get(type(event))) is None:
         return None
@@ -102,7 +103,7 @@ def _fields(packed: dict[str, bytes] | None) -> dict[str, Value] | None:
     return None if packed is None else unpack_fields(packed)
 
 
-def _info_changed(event: wire.GroupInfoChanged, head: Head) -> GroupInfoChanged:
+def _info_changed(event: told.GroupInfoChanged, head: Head) -> GroupInfoChanged:
     return GroupInfoChanged(
         **head,
         name=event.name,
@@ -117,44 +118,44 @@ def _info_changed(event: wire.GroupInfoChanged, head: Head) -> GroupInfoChanged:
 
 
 _HEARD_AS: Final[dict[type[GroupEvent], tuple[str, Callable[[Any, Head], GroupNews]]]] = {
-    wire.GroupCreated: (
+    told.GroupCreated: (
         "on_group_created", lambda event, head: GroupCreated(**head, preset=event.preset, name=event.name)
     ),
-    wire.GroupDismissed: ("on_group_dismissed", lambda _, head: GroupDismissed(**head)),
-    wire.MemberEnter: ("on_member_enter", lambda event, head: MemberEnter(**head, users=event.users)),
-    wire.MemberInvited: ("on_member_invited", lambda event, head: MemberInvited(**head, users=event.users)),
-    wire.MemberLeave: ("on_member_leave", lambda event, head: MemberLeave(**head, users=event.users)),
-    wire.MemberKicked: (
+    told.GroupDismissed: ("on_group_dismissed", lambda _, head: GroupDismissed(**head)),
+    told.MemberEnter: ("on_member_enter", lambda event, head: MemberEnter(**head, users=event.users)),
+    told.MemberInvited: ("on_member_invited", lambda event, head: MemberInvited(**head, users=event.users)),
+    told.MemberLeave: ("on_member_leave", lambda event, head: MemberLeave(**head, users=event.users)),
+    told.MemberKicked: (
         "on_member_kicked", lambda event, head: MemberKicked(**head, users=event.users, reason=event.reason)
     ),
-    wire.MemberChanged: (
+    told.MemberChanged: (
         "on_member_info_changed",
         lambda event, head: MemberInfoChanged(
             **head, user=event.user, card=event.card, custom=_fields(event.custom), muted=event.muted
         ),
     ),
-    wire.AllMuted: ("on_all_group_members_muted", lambda event, head: AllGroupMembersMuted(**head, muted=event.on)),
-    wire.AdminsGranted: (
+    told.AllMuted: ("on_all_group_members_muted", lambda event, head: AllGroupMembersMuted(**head, muted=event.on)),
+    told.AdminsGranted: (
         "on_grant_administrator", lambda event, head: AdministratorGranted(**head, users=event.users)
     ),
-    wire.AdminsRevoked: (
+    told.AdminsRevoked: (
         "on_revoke_administrator", lambda event, head: AdministratorRevoked(**head, users=event.users)
     ),
-    wire.GroupInfoChanged: ("on_group_info_changed", _info_changed),
-    wire.AttributesChanged: (
+    told.GroupInfoChanged: ("on_group_info_changed", _info_changed),
+    told.AttributesChanged: (
         "on_group_attribute_changed",
         lambda event, head: GroupAttributeChanged(
             **head, changed=unpack_fields(event.put or {}), deleted=event.drop, version=event.n
         ),
     ),
-    wire.CounterChanged: (
+    told.CounterChanged: (
         "on_group_counter_changed",
         lambda event, head: GroupCounterChanged(**head, key=event.key, value=event.value),
     ),
-    wire.Application: (
+    told.Application: (
         "on_receive_join_application", lambda event, head: JoinApplication(**head, user=event.user, text=event.text)
     ),
-    wire.ApplicationDone: (
+    told.ApplicationDone: (
         "on_application_processed",
         lambda event, head: ApplicationProcessed(**head, user=event.user, accepted=event.ok, text=event.text),
     ),

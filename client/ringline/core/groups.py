@@ -18,7 +18,8 @@ from ringline.core.lanes import Lanes
 from ringline.core.outputs import Counts, Outputs
 from ringline.core.syncing import some_of
 from ringline.ids import new_request_id
-from ringline.protocol.group_messages import CreateGroup, GetGroup, GroupState, JoinGroup, OnGroup, SyncGroup
+from ringline.protocol.group_requests import CreateGroup, GetGroup, JoinGroup, OnGroup, SyncGroup
+from ringline.protocol.group_states import GroupState
 from ringline.protocol.shapes import GroupEvent
 from ringline.protocol.topics import Topics
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from ringline.protocol.limits import MAX_INT
-from ringline.protocol.messages import (
+from ringline.protocol.events import (
     Accepted,
     Cancelled,
     Dropped,
@@ -17,6 +16,7 @@ from ringline.protocol.messages import (
     Taken,
     TimedOut,
 )
+from ringline.protocol.limits import MAX_INT
 
 GAP_WAIT_S: Final = 1.0
 REMEMBER_S: Final = 600.0

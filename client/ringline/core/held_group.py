@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from ringline.protocol.group_messages import (
+from ringline.protocol.group_events import (
     GroupCreated,
     GroupDismissed,
     MemberEnter,

@@ -5,10 +5,11 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ringline.protocol.blocklist_messages import OnBlocklist
+from ringline.protocol.answers import Refusal
+from ringline.protocol.blocklist_requests import OnBlocklist
 from ringline.protocol.errors import BY_NAME, TOO_MANY_REQUESTS, Fault
-from ringline.protocol.group_messages import OnGroup, SyncGroup
-from ringline.protocol.messages import Invite, OnInvitation, Refusal, Sync
+from ringline.protocol.group_requests import OnGroup, SyncGroup
+from ringline.protocol.requests import Invite, OnInvitation, Sync
 from ringline.protocol.shapes import Request
 
 FIRST_RETRY_S: Final = 1.0

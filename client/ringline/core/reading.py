@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 
 from ringline.protocol.errors import ProtocolError
-from ringline.protocol.messages import Event, decode_event
+from ringline.protocol.events import Event, decode_event
 from ringline.protocol.shapes import GroupEvent
 
 log = logging.getLogger(__name__)

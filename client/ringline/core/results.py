@@ -9,18 +9,12 @@ from ringline.data import unpack_data
 from ringline.errors import SignalingError
 from ringline.events import BlocklistPage, InvitationState
 from ringline.group_events import GroupMember, GroupPage, MemberPage
-from ringline.protocol.blocklist_messages import ListBlocked
+from ringline.protocol.answers import Answer, Refusal, State
+from ringline.protocol.blocklist_requests import ListBlocked
 from ringline.protocol.errors import BAD_PARAMETER, NO_ANSWER, NOT_CONNECTED, ProtocolError
-from ringline.protocol.group_messages import (
-    MEMBER,
-    CreateGroup,
-    GetGroup,
-    JoinGroup,
-    ListApplications,
-    ListGroups,
-    ListMembers,
-)
-from ringline.protocol.messages import Answer, Get, Refusal, State
+from ringline.protocol.group_requests import CreateGroup, GetGroup, JoinGroup, ListApplications, ListGroups, ListMembers
+from ringline.protocol.group_states import MEMBER
+from ringline.protocol.requests import Get
 from ringline.protocol.shapes import Request
 
 _T = TypeVar("_T")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ringline.core.callbacks import Callback, ended, missed, new_invitation, of_event
 from ringline.core.held import HeldInvitation
-from ringline.protocol.messages import Cancelled, Event, Invited
+from ringline.protocol.events import Cancelled, Event, Invited
 
 
 class Story:

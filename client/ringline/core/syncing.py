@@ -7,7 +7,7 @@ from typing import Final
 
 from ringline.ids import new_request_id
 from ringline.protocol.limits import LOOK_BACK_MS
-from ringline.protocol.messages import Sync
+from ringline.protocol.requests import Sync
 
 KNOWN_AT_ONCE: Final = 200
 """Invitations one request names; with the longest ids that is 15 KB. The server tells of the others once more, and

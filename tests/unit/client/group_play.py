@@ -2,20 +2,21 @@
 
 from typing import Any
 
-from ringline.protocol.group_messages import (
+from ringline.protocol.answers import Answer
+from ringline.protocol.events import Event, event_map
+from ringline.protocol.group_events import (
     Application,
     ApplicationDone,
     CounterChanged,
     GroupCreated,
     GroupDismissed,
-    GroupState,
     MemberEnter,
     MemberInvited,
     MemberKicked,
     MemberLeave,
-    SyncGroup,
 )
-from ringline.protocol.messages import Answer, Event, event_map
+from ringline.protocol.group_requests import SyncGroup
+from ringline.protocol.group_states import GroupState
 from ringline.protocol.shapes import GroupEvent
 from tests.unit.client.world import Device
 

@@ -7,10 +7,11 @@ import pytest
 
 from ringline import Blocklist, SignalingError
 from ringline.blocklist import BlocklistPage
-from ringline.protocol.blocklist_messages import Block, ListBlocked, Unblock
+from ringline.protocol.answers import Answer, Refusal
+from ringline.protocol.blocklist_requests import Block, ListBlocked, Unblock
 from ringline.protocol.errors import TOO_MANY_REQUESTS
+from ringline.protocol.events import Accepted, Event, Invited, Rejected
 from ringline.protocol.limits import MAX_INVITEES
-from ringline.protocol.messages import Accepted, Answer, Event, Invited, Refusal, Rejected
 from tests.unit.client.group_play import GID, answer_group, answer_sync, member, state
 from tests.unit.client.wire import Wire, told_at_once
 from tests.unit.client.world import Device, World

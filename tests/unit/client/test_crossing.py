@@ -4,17 +4,9 @@ from itertools import permutations
 
 import pytest
 
-from ringline.protocol.messages import (
-    Accepted,
-    Answer,
-    Cancel,
-    Cancelled,
-    Ended,
-    Invited,
-    OnInvitation,
-    Refusal,
-    Rejected,
-)
+from ringline.protocol.answers import Answer, Refusal
+from ringline.protocol.events import Accepted, Cancelled, Ended, Invited, Rejected
+from ringline.protocol.requests import Cancel, OnInvitation
 from tests.unit.client.world import Device, World
 from tests.unit.engine.play import accept, cancel, invite, new_id, reject
 

@@ -5,20 +5,20 @@ from typing import Any
 import pytest
 
 from ringline.core.held import GAP_WAIT_S
-from ringline.protocol.group_messages import SyncGroup
-from ringline.protocol.messages import (
+from ringline.protocol.answers import Answer
+from ringline.protocol.events import (
     Accepted,
-    Answer,
     Cancelled,
     Dropped,
     Event,
     Invited,
     Modified,
     Rejected,
-    Sync,
     TimedOut,
     event_map,
 )
+from ringline.protocol.group_requests import SyncGroup
+from ringline.protocol.requests import Sync
 from tests.unit.client.group_play import (
     GID,
     answer_group,

@@ -3,8 +3,8 @@
 import pytest
 
 from ringline.core.held import GAP_WAIT_S, REMEMBER_S
-from ringline.protocol.group_messages import JoinGroup, SyncGroup
-from ringline.protocol.messages import Answer
+from ringline.protocol.answers import Answer
+from ringline.protocol.group_requests import JoinGroup, SyncGroup
 from ringline.protocol.shapes import GroupEvent
 from tests.unit.client.group_play import (
     GID,

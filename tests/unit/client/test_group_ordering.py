@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringline.core.held import GAP_WAIT_S
-from ringline.protocol.group_messages import SyncGroup
+from ringline.protocol.group_requests import SyncGroup
 from ringline.protocol.shapes import GroupEvent
 from tests.unit.client.group_play import (
     GID,

@@ -8,9 +8,10 @@ import pytest
 from ringline import GroupListener, SignalingClient, SignalingError, SignalingListener
 from ringline.core.lanes import GIVE_UP_S
 from ringline.group_events import GroupPage, MemberEnter, MemberPage
+from ringline.protocol.answers import Answer, Refusal
 from ringline.protocol.codec import pack
-from ringline.protocol.group_messages import (
-    MEMBER,
+from ringline.protocol.events import event_map
+from ringline.protocol.group_requests import (
     AnswerApplication,
     Count,
     CreateGroup,
@@ -18,12 +19,12 @@ from ringline.protocol.group_messages import (
     ListApplications,
     ListGroups,
     ListMembers,
-    MemberState,
     OnGroup,
     SetAttributes,
     SetGroupInfo,
 )
-from ringline.protocol.messages import Answer, Invite, Refusal, event_map
+from ringline.protocol.group_states import MEMBER, MemberState
+from ringline.protocol.requests import Invite
 from tests.unit.client.group_play import GID, connected, count, entered, member, state
 from tests.unit.client.wire import Wire, told_at_once
 from tests.unit.client.world import START, TOPICS, new_id

@@ -2,8 +2,9 @@
 
 import pytest
 
-from ringline.protocol.group_messages import MemberInvited, SyncGroup
-from ringline.protocol.messages import Answer, Refusal
+from ringline.protocol.answers import Answer, Refusal
+from ringline.protocol.group_events import MemberInvited
+from ringline.protocol.group_requests import SyncGroup
 from tests.unit.client.group_play import (
     GID,
     answer_group,

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringline.data import Undecodable
+from ringline.protocol.answers import Answer
 from ringline.protocol.codec import pack
-from ringline.protocol.group_messages import JoinGroup
+from ringline.protocol.events import Accepted, Invited
+from ringline.protocol.group_requests import JoinGroup
 from ringline.protocol.limits import MAX_INT, MAX_MESSAGE_BYTES
-from ringline.protocol.messages import Accepted, Answer, Invited, Sync
+from ringline.protocol.requests import Sync
 from tests.unit.client.world import TOPICS, Device, new_id
 from tests.unit.engine.play import IID, accept, cancel, get, invite
 

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringline.core.held import GAP_WAIT_S
-from ringline.protocol.messages import Answer, Event, OnInvitation, Sync
+from ringline.protocol.answers import Answer
+from ringline.protocol.events import Event
+from ringline.protocol.requests import OnInvitation, Sync
 from ringline_broker.engine.log import events_since
 from ringline_broker.engine.step import Ask, Deadline
 from tests.unit.client.world import Device, Server

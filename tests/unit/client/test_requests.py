@@ -7,8 +7,10 @@ import pytest
 from ringline.core.core import Core
 from ringline.core.lanes import GIVE_UP_S, Lanes
 from ringline.events import InvitationState
+from ringline.protocol.answers import Answer, Refusal
 from ringline.protocol.errors import BY_NAME, Fault
-from ringline.protocol.messages import Accepted, Answer, Cancelled, Get, Invited, Refusal, Ringing, Sync
+from ringline.protocol.events import Accepted, Cancelled, Invited
+from ringline.protocol.requests import Get, Ringing, Sync
 from ringline.protocol.shapes import Request
 from tests.unit.client.world import START, TOPICS, Device, World
 from tests.unit.engine.play import IID, accept, cancel, get, invite, modify, reject, ringing

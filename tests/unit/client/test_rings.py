@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from ringline.core.core import Core
-from ringline.protocol.messages import Answer, Cancelled, Ended, Event, Invited, Modified, TimedOut, event_map
+from ringline.protocol.answers import Answer
+from ringline.protocol.events import Cancelled, Ended, Event, Invited, Modified, TimedOut, event_map
 from tests.unit.client.world import Device, World, at_once
 from tests.unit.engine.play import IID, accept, cancel, invite, modify, reject, ringing
 

@@ -7,7 +7,9 @@ import pytest
 from ringline.core.core import CHECK_AFTER_S, Core
 from ringline.core.held import REMEMBER_S
 from ringline.core.syncing import KNOWN_AT_ONCE
-from ringline.protocol.messages import Accepted, Answer, Ended, Invited, Refusal, Sync, decode_request
+from ringline.protocol.answers import Answer, Refusal
+from ringline.protocol.events import Accepted, Ended, Invited
+from ringline.protocol.requests import Sync, decode_request
 from tests.unit.client.world import START, TOPICS, Device, World
 from tests.unit.engine.play import IID, accept, cancel, invite, modify, reject
 

@@ -3,10 +3,12 @@
 import pytest
 
 from ringline.core.lanes import FIRST_RETRY_S, GIVE_UP_S, LONGEST_RETRY_S
+from ringline.protocol.answers import Answer, Refusal
 from ringline.protocol.errors import TOO_MANY_REQUESTS
-from ringline.protocol.group_messages import SyncGroup
+from ringline.protocol.events import Invited
+from ringline.protocol.group_requests import SyncGroup
 from ringline.protocol.limits import MAX_INT
-from ringline.protocol.messages import Answer, Cancel, Invited, Refusal, Sync
+from ringline.protocol.requests import Cancel, Sync
 from ringline.protocol.shapes import Request
 from tests.unit.client.group_play import GID, answer_sync, connected, state
 from tests.unit.client.world import START, Device

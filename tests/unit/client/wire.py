@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from ringline import SignalingClient
-from ringline.protocol.messages import Answer, decode_request, encode_answer
+from ringline.protocol.answers import Answer, encode_answer
+from ringline.protocol.requests import decode_request
 from ringline.protocol.shapes import Request
 from tests.unit.client.world import TOPICS
 

@@ -5,19 +5,10 @@ from itertools import count
 from typing import Any, TypeVar
 
 from ringline.core.core import Core, Settled
+from ringline.protocol.answers import Answer, Refusal, encode_answer
 from ringline.protocol.codec import pack
-from ringline.protocol.messages import (
-    Answer,
-    Event,
-    Invite,
-    NowRinging,
-    OnInvitation,
-    Refusal,
-    Sync,
-    decode_request,
-    encode_answer,
-    event_map,
-)
+from ringline.protocol.events import Event, NowRinging, event_map
+from ringline.protocol.requests import Invite, OnInvitation, Sync, decode_request
 from ringline.protocol.shapes import GroupEvent, Request
 from ringline.protocol.topics import Topics
 from ringline_broker.engine.log import events_since, message_for

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from ringline.protocol.messages import Accept, Cancel, Event, Get, Invite, Modify, Reject, Ringing
+from ringline.protocol.events import Event
+from ringline.protocol.requests import Accept, Cancel, Get, Invite, Modify, Reject, Ringing
 from ringline_broker.engine.log import events_since, message_for
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Ask, Command, Deadline, Limits, NobodyOnline, Refused, Reply, Step, step

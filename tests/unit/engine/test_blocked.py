@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ringline.protocol.messages import Rejected
+from ringline.protocol.events import Rejected
 from ringline_broker.engine.log import ttl_for
 from ringline_broker.engine.step import Ask, Busy, Done, Show
 from tests.unit.engine.play import NOW, Play, accept, cancel, get, invite, modify, reject, ringing

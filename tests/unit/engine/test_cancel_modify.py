@@ -3,7 +3,7 @@
 import pytest
 
 from ringline.protocol.errors import ALREADY_EXISTS, BAD_PARAMETER, INVITATION_OVER, NOT_PERMITTED
-from ringline.protocol.messages import Modified
+from ringline.protocol.events import Modified
 from ringline_broker.engine.log import events_since
 from ringline_broker.engine.step import Done
 from tests.unit.engine.play import Play, accept, cancel, ends, invite, modify, reject, rung

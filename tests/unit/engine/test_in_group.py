@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringline.protocol.messages import Dropped, Invited
+from ringline.protocol.events import Dropped, Invited
 from ringline_broker.engine.log import events_since, recipients_since
 from ringline_broker.engine.model import MEMBERS
 from ringline_broker.engine.step import Drop, Refused

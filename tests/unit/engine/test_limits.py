@@ -2,8 +2,8 @@
 
 import pytest
 
+from ringline.protocol.answers import State
 from ringline.protocol.errors import BAD_PARAMETER, TOO_LARGE, TOO_MANY_REQUESTS
-from ringline.protocol.messages import State
 from ringline_broker.engine.step import Done, Limits, Show
 from tests.unit.engine.play import NOW, Play, accept, cancel, get, invite, modify, reject, rung
 

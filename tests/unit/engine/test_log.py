@@ -9,18 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ringline.protocol.answers import Answer, decode_answer, encode_answer
 from ringline.protocol.codec import pack
-from ringline.protocol.messages import (
-    REQUESTS,
-    Answer,
-    OnInvitation,
-    decode_answer,
-    decode_event,
-    decode_events,
-    encode_answer,
-    event_map,
-    join_events,
-)
+from ringline.protocol.events import decode_event, decode_events, event_map, join_events
+from ringline.protocol.requests import REQUESTS, OnInvitation
 from ringline_broker.engine.log import events_since, message_for, recipients_since, state_for
 from ringline_broker.engine.model import Invitation, Part
 from ringline_broker.engine.step import (

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ringline.protocol.errors import ALREADY_EXISTS, INVITATION_OVER, NOT_PERMITTED
-from ringline.protocol.messages import OnInvitation
+from ringline.protocol.requests import OnInvitation
 from ringline_broker.engine.step import Done
 from tests.unit.engine.play import Play, accept, cancel, invite, modify, new_id, reject, rung
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringline.protocol.messages import Invited
+from ringline.protocol.events import Invited
 from ringline_broker.engine.log import recipients_since, ttl_for
 from ringline_broker.engine.model import Part
 from ringline_broker.engine.step import Deadline, Done, Forward, Limits, NobodyOnline, Silence, step

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ringline.protocol.messages import REQUESTS, OnInvitation
+from ringline.protocol.requests import REQUESTS, OnInvitation
 from ringline_broker.engine.model import Part
 from ringline_broker.engine.step import Done, Drop, Forward, Refused, Show, Silence, role_of, standing_of
 from ringline_broker.engine.table import RULES, TRIGGERS, Act, Role, Rule, Standing

@@ -4,10 +4,13 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
+from ringline.protocol.answers import ANSWER, Answer
 from ringline.protocol.codec import Codec, Nested, WireField, pack, unpack
-from ringline.protocol.group_messages import GROUP_EVENTS, MEMBER
+from ringline.protocol.events import EVENTS, Event, event_map
+from ringline.protocol.group_events import GROUP_EVENTS
+from ringline.protocol.group_states import MEMBER
 from ringline.protocol.limits import MAX_MESSAGE_BYTES, Anything, Bin, Flag, Id, Int, Kind, ListOf, MapOf, Text
-from ringline.protocol.messages import ANSWER, EVENTS, REQUESTS, Answer, Event, event_map
+from ringline.protocol.requests import REQUESTS
 from ringline.protocol.shapes import GroupEvent, Request
 
 FEW: Final = 3

@@ -5,22 +5,14 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ringline.protocol.blocklist_messages import BLOCKLIST_REQUESTS
+from ringline.protocol.answers import Answer, Refusal, decode_answer, encode_answer
+from ringline.protocol.blocklist_requests import BLOCKLIST_REQUESTS
 from ringline.protocol.codec import pack
 from ringline.protocol.errors import ProtocolError
-from ringline.protocol.group_messages import GROUP_EVENTS, GROUP_REQUESTS
-from ringline.protocol.messages import (
-    Answer,
-    Event,
-    Refusal,
-    RequestRefused,
-    decode_answer,
-    decode_event,
-    decode_events,
-    decode_request,
-    encode_answer,
-    encode_request,
-)
+from ringline.protocol.events import Event, decode_event, decode_events
+from ringline.protocol.group_events import GROUP_EVENTS
+from ringline.protocol.group_requests import GROUP_REQUESTS
+from ringline.protocol.requests import RequestRefused, decode_request, encode_request
 from ringline.protocol.shapes import GroupEvent, Request
 from tests.unit.protocol.strategies import IDS
 from tests.vectors.files import load

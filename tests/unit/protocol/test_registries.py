@@ -4,26 +4,18 @@ from typing import Any
 
 import pytest
 
-from ringline.protocol.blocklist_messages import BLOCKLIST_REQUESTS
+from ringline.protocol.answers import ANSWER, Refusal, State, encode_answer
+from ringline.protocol.answers import Answer as AnswerMessage
+from ringline.protocol.blocklist_requests import BLOCKLIST_REQUESTS
 from ringline.protocol.codec import Codec
 from ringline.protocol.errors import BAD_PARAMETER, BY_NAME, REGISTRY, Fault, ProtocolError, RinglineError
-from ringline.protocol.group_messages import GROUP, GROUP_EVENTS, GROUP_REQUESTS, MEMBER, OnGroup
+from ringline.protocol.events import EVENTS
+from ringline.protocol.group_events import GROUP_EVENTS
+from ringline.protocol.group_requests import GROUP_REQUESTS, OnGroup
+from ringline.protocol.group_states import GROUP, MEMBER
 from ringline.protocol.limits import MAX_REASON_BYTES, MAX_REQUEST_BYTES
-from ringline.protocol.messages import (
-    ANSWER,
-    EVENTS,
-    REQUESTS,
-    Invite,
-    OnInvitation,
-    Refusal,
-    RequestRefused,
-    State,
-    decode_request,
-    encode_answer,
-    encode_request,
-)
-from ringline.protocol.messages import Answer as AnswerMessage
 from ringline.protocol.reasons import REASONS
+from ringline.protocol.requests import REQUESTS, Invite, OnInvitation, RequestRefused, decode_request, encode_request
 from ringline.protocol.shapes import GroupEvent
 
 CODECS: list[Codec[Any]] = [

@@ -6,23 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ringline.protocol.answers import ANSWER, Answer, decode_answer, encode_answer
 from ringline.protocol.codec import Codec, pack, unpack
-from ringline.protocol.group_messages import MEMBER
+from ringline.protocol.events import Event, decode_event, decode_events, event_map, join_events
+from ringline.protocol.group_states import MEMBER
 from ringline.protocol.limits import MAX_MESSAGE_BYTES
-from ringline.protocol.messages import (
-    ANSWER,
-    REQUESTS,
-    Answer,
-    Event,
-    decode_answer,
-    decode_event,
-    decode_events,
-    decode_request,
-    encode_answer,
-    encode_request,
-    event_map,
-    join_events,
-)
+from ringline.protocol.requests import REQUESTS, decode_request, encode_request
 from ringline.protocol.shapes import GroupEvent
 from tests.unit.protocol.strategies import ALL_EVENTS, ANSWERS, EVENT, messages
 

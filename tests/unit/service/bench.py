@@ -5,16 +5,10 @@ import selectors
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
+from ringline.protocol.answers import Answer, decode_answer
+from ringline.protocol.events import Event, decode_event, decode_events
 from ringline.protocol.limits import MAX_MESSAGE_BYTES
-from ringline.protocol.messages import (
-    Answer,
-    Event,
-    Sync,
-    decode_answer,
-    decode_event,
-    decode_events,
-    encode_request,
-)
+from ringline.protocol.requests import Sync, encode_request
 from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
 from ringline_broker.engine.model import Invitation

@@ -1,7 +1,8 @@
 """Blocklists through the service: who may not ring somebody, and what each side is told."""
 
-from ringline.protocol.blocklist_messages import Block, ListBlocked, Unblock
-from ringline.protocol.messages import Answer, Rejected
+from ringline.protocol.answers import Answer
+from ringline.protocol.blocklist_requests import Block, ListBlocked, Unblock
+from ringline.protocol.events import Rejected
 from ringline_broker.service.ports import Reach
 from tests.unit.engine.play import accept, cancel, get, invite, new_id
 from tests.unit.service.bench import Bench, events_of, run

@@ -4,19 +4,20 @@ from typing import Any
 
 import pytest
 
-from ringline.protocol.group_messages import (
+from ringline.protocol.answers import Answer
+from ringline.protocol.events import decode_event, decode_events
+from ringline.protocol.group_events import MemberKicked
+from ringline.protocol.group_requests import (
     AddMembers,
     Count,
     CreateGroup,
     DismissGroup,
     JoinGroup,
     ListGroups,
-    MemberKicked,
     QuitGroup,
     RemoveMembers,
     SyncGroup,
 )
-from ringline.protocol.messages import Answer, decode_event, decode_events
 from ringline.protocol.shapes import GroupEvent
 from ringline_broker.service.service import Service
 from tests.support.turns import let_run

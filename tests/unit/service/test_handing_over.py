@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ringline.protocol.blocklist_messages import Block
-from ringline.protocol.group_messages import CreateGroup, JoinGroup
+from ringline.protocol.blocklist_requests import Block
+from ringline.protocol.events import Invited, decode_events
+from ringline.protocol.group_requests import CreateGroup, JoinGroup
 from ringline.protocol.limits import MAX_MESSAGE_BYTES
-from ringline.protocol.messages import Invited, decode_events
 from ringline_broker.service.ports import Reach
 from tests.support.turns import let_run
 from tests.unit.engine.play import IID, accept, cancel, invite, new_id, reject

@@ -5,7 +5,7 @@ import logging
 import msgpack
 import pytest
 
-from ringline.protocol.messages import REQUESTS, Invite, Sync
+from ringline.protocol.requests import REQUESTS, Invite, Sync
 from ringline_broker.metrics import SECONDS, Histogram, Metrics
 from ringline_broker.service import replies
 from ringline_broker.service.ports import StoreUnavailable

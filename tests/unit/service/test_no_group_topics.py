@@ -3,7 +3,7 @@
 from typing import Any
 
 from ringline.protocol.codec import unpack
-from ringline.protocol.group_messages import AddMembers, CreateGroup, DismissGroup, JoinGroup, RemoveMembers
+from ringline.protocol.group_requests import AddMembers, CreateGroup, DismissGroup, JoinGroup, RemoveMembers
 from tests.unit.engine.play import accept, invite, new_id
 from tests.unit.service.bench import TOPICS, Bench, run
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from ringline.protocol.answers import Refusal
 from ringline.protocol.codec import pack
-from ringline.protocol.group_messages import CreateGroup, DismissGroup
-from ringline.protocol.messages import Refusal
+from ringline.protocol.group_requests import CreateGroup, DismissGroup
 from ringline.protocol.shapes import Request
 from tests.support.turns import let_run
 from tests.unit.engine.play import accept, cancel, invite, new_id

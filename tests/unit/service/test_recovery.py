@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ringline.protocol.group_messages import AddMembers, CreateGroup, DismissGroup, RemoveMembers, SyncGroup
+from ringline.protocol.group_requests import AddMembers, CreateGroup, DismissGroup, RemoveMembers, SyncGroup
 from ringline_broker.service.ports import BrokerUnavailable, Reach
 from ringline_broker.service.recovery import AT_ONCE
 from tests.support.turns import let_run

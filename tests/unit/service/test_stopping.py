@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ringline.protocol.messages import Sync
+from ringline.protocol.requests import Sync
 from ringline.protocol.shapes import Request
 from ringline_broker.service.ports import Reach
 from tests.support.turns import let_run

@@ -3,8 +3,8 @@
 import pytest
 
 from ringline.protocol.codec import pack
+from ringline.protocol.events import Invited
 from ringline.protocol.limits import LOOK_BACK_MS
-from ringline.protocol.messages import Invited
 from ringline_broker.engine.log import events_since
 from ringline_broker.service.sync import PAGE_BYTES
 from tests.unit.engine.play import IID, accept, cancel, invite

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from ringline.protocol.codec import pack
-from ringline.protocol.messages import Accepted
+from ringline.protocol.events import Accepted
 from tests.support.turns import let_run
 from tests.unit.engine.play import IID, accept, cancel, get, invite, modify, reject, ringing
 from tests.unit.service.bench import TOPICS, Bench, run

@@ -1,7 +1,8 @@
 """How a group begins and ends."""
 
 from ringline.protocol.errors import BAD_PARAMETER, GROUP_EXISTS, GROUP_FULL, GROUP_NOT_PERMITTED
-from ringline.protocol.group_messages import JOIN_OPTIONS, PRESETS, CreateGroup, DismissGroup
+from ringline.protocol.group_requests import CreateGroup, DismissGroup
+from ringline.protocol.group_shapes import JOIN_OPTIONS, PRESETS
 from ringline_broker.engine.groups.draft import DONE, REPEATED, Draft, GroupLimits, GroupReply, GroupStep
 from ringline_broker.engine.groups.model import EMPTY, Group, GroupView
 from ringline_broker.engine.groups.table import DEFAULT_JOIN, FIXED_JOIN, MAY, NOBODY

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ringline.protocol.group_messages import GROUP_EVENTS, GroupState, MemberState
+from ringline.protocol.group_events import GROUP_EVENTS
+from ringline.protocol.group_states import GroupState, MemberState
 from ringline.protocol.shapes import GroupEvent
 from ringline_broker.engine.groups.model import Group, GroupLogEvent, GroupView, Person, Standing
 from ringline_broker.engine.groups.rights import muted_until, rank_of, role_of

@@ -1,7 +1,7 @@
 """How users become members, and stop being members."""
 
 from ringline.protocol.errors import ALREADY_MEMBER, BAD_PARAMETER, GROUP_FULL, GROUP_NOT_PERMITTED, NOT_MEMBERS
-from ringline.protocol.group_messages import AddMembers, AnswerApplication, JoinGroup, QuitGroup, RemoveMembers
+from ringline.protocol.group_requests import AddMembers, AnswerApplication, JoinGroup, QuitGroup, RemoveMembers
 from ringline_broker.engine.groups.draft import DONE, REPEATED, Draft, GroupReply, Pending
 from ringline_broker.engine.groups.model import Person, Standing
 from ringline_broker.engine.groups.rights import named

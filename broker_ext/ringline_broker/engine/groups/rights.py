@@ -10,7 +10,8 @@ from ringline.protocol.errors import (
     OWNER_CANNOT_QUIT,
     UNKNOWN_GROUP,
 )
-from ringline.protocol.group_messages import ROLES, ListMembers, OnGroup, SyncGroup
+from ringline.protocol.group_requests import ListMembers, OnGroup, SyncGroup
+from ringline.protocol.group_shapes import ROLES
 from ringline_broker.engine.groups.model import Group, GroupView, Person
 from ringline_broker.engine.groups.table import ADMIN, LEADERS, MAY, MEMBER, NOBODY, OWNER, STRANGER, THE_OWNER
 from ringline_broker.engine.step import Refused

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ringline.protocol.errors import BAD_PARAMETER, TOO_MANY_REQUESTS
-from ringline.protocol.group_messages import MuteAll, MuteMember, SetGroupInfo, SetMyInfo, SetRole, TransferGroup
+from ringline.protocol.group_requests import MuteAll, MuteMember, SetGroupInfo, SetMyInfo, SetRole, TransferGroup
 from ringline_broker.engine.groups.draft import DONE, REPEATED, Draft, GroupReply
 from ringline_broker.engine.groups.life import join_fault, most_fault
 from ringline_broker.engine.groups.membership import rank_fault

@@ -4,13 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ringline.protocol.errors import ATTRIBUTES_CHANGED, BAD_PARAMETER, TOO_LARGE
-from ringline.protocol.group_messages import (
-    MAX_ATTRIBUTES,
-    MAX_ATTRIBUTES_BYTES,
-    MAX_COUNTERS,
-    Count,
-    SetAttributes,
-)
+from ringline.protocol.group_requests import Count, SetAttributes
+from ringline.protocol.group_shapes import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, MAX_COUNTERS
 from ringline.protocol.limits import MAX_INT
 from ringline_broker.engine.groups.draft import DONE, REPEATED, Draft, GroupReply
 from ringline_broker.engine.step import Refused

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from ringline.protocol.group_messages import (
+from ringline.protocol.group_requests import (
     AddMembers,
     AnswerApplication,
     Count,

@@ -5,7 +5,7 @@ docs/protocol.md prints it from here, and a test compares it with one written by
 
 from typing import Final
 
-from ringline.protocol.group_messages import PRESETS
+from ringline.protocol.group_shapes import PRESETS
 
 OWNER: Final = "owner"
 ADMIN: Final = "admin"

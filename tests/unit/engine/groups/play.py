@@ -3,7 +3,7 @@
 from typing import Any
 
 from ringline.protocol.errors import ErrorCode
-from ringline.protocol.group_messages import AddMembers, CreateGroup, JoinGroup, OnGroup, SetRole
+from ringline.protocol.group_requests import AddMembers, CreateGroup, JoinGroup, OnGroup, SetRole
 from ringline_broker.engine.groups.draft import GroupLimits, GroupReply, Pending
 from ringline_broker.engine.groups.log import message_for, news
 from ringline_broker.engine.groups.model import (

@@ -3,14 +3,7 @@
 import pytest
 
 from ringline.protocol.errors import BAD_PARAMETER, GROUP_EXISTS, GROUP_FULL, GROUP_NOT_PERMITTED
-from ringline.protocol.group_messages import (
-    AddMembers,
-    CreateGroup,
-    DismissGroup,
-    JoinGroup,
-    QuitGroup,
-    SetGroupInfo,
-)
+from ringline.protocol.group_requests import AddMembers, CreateGroup, DismissGroup, JoinGroup, QuitGroup, SetGroupInfo
 from ringline_broker.engine.groups.draft import GroupLimits
 from ringline_broker.engine.step import Done
 from tests.unit.engine.groups.play import PRESETS, Room, asks, room

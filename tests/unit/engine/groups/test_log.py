@@ -3,15 +3,13 @@
 import pytest
 
 from ringline.protocol.codec import Codec, pack
-from ringline.protocol.group_messages import (
-    GROUP_EVENTS,
-    MAX_ATTRIBUTE_BYTES,
+from ringline.protocol.group_events import GROUP_EVENTS
+from ringline.protocol.group_requests import (
     AddMembers,
     AnswerApplication,
     Count,
     CreateGroup,
     DismissGroup,
-    GroupState,
     JoinGroup,
     MuteAll,
     MuteMember,
@@ -23,6 +21,8 @@ from ringline.protocol.group_messages import (
     SetRole,
     TransferGroup,
 )
+from ringline.protocol.group_shapes import MAX_ATTRIBUTE_BYTES
+from ringline.protocol.group_states import GroupState
 from ringline.protocol.limits import MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES
 from ringline_broker.engine.groups.log import (
     Arrival,

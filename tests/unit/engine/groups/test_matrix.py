@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringline.protocol import group_messages as gm
+from ringline.protocol import group_requests as asked
 from ringline.protocol.errors import GROUP_NOT_PERMITTED, OWNER_CANNOT_QUIT, UNKNOWN_GROUP
 from ringline.protocol.shapes import Request
 from ringline_broker.engine.groups.model import GroupView
@@ -50,9 +50,9 @@ FIELDS: dict[str, dict[str, object]] = {
     "group_count": {"key": "likes", "add": 1},
     "group_answer": {"user": "app", "ok": True},
 }
-ASKING = (gm.GetGroup, gm.ListMembers, gm.ListApplications, gm.SyncGroup)
-REQUESTS: tuple[type[Request], ...] = gm.GROUP_REQUESTS
-KINDS = {kind.op: kind for kind in REQUESTS if issubclass(kind, gm.OnGroup)}
+ASKING = (asked.GetGroup, asked.ListMembers, asked.ListApplications, asked.SyncGroup)
+REQUESTS: tuple[type[Request], ...] = asked.GROUP_REQUESTS
+KINDS = {kind.op: kind for kind in REQUESTS if issubclass(kind, asked.OnGroup)}
 
 
 def _by_hand() -> dict[tuple[str, str], set[str]]:
@@ -73,8 +73,8 @@ CASES = [
 def _filled(preset: str) -> Room:
     full = room(preset, "adm", "mem", "bob", admins=() if preset == "work" else ("adm",))
     if preset != "work":
-        full.ask("ann", gm.SetGroupInfo, join="approval")
-        full.ask("app", gm.JoinGroup)
+        full.ask("ann", asked.SetGroupInfo, join="approval")
+        full.ask("app", asked.JoinGroup)
     return full
 
 
@@ -115,10 +115,10 @@ def _code(op: str, role: str) -> object:
     return OWNER_CANNOT_QUIT if (op, role) == ("group_quit", "owner") else GROUP_NOT_PERMITTED
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS.values() if kind is not gm.CreateGroup])
-def test_a_group_that_is_not_or_no_more_is_unknown(kind: type[gm.OnGroup]) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in KINDS.values() if kind is not asked.CreateGroup])
+def test_a_group_that_is_not_or_no_more_is_unknown(kind: type[asked.OnGroup]) -> None:
     nothing, gone = Room(), _filled("public")
-    gone.ask("ann", gm.DismissGroup)
+    gone.ask("ann", asked.DismissGroup)
     fields = FIELDS.get(kind.op, {})
     for one in (nothing, gone):
         for user in ("ann", "mem", "sam"):
@@ -132,26 +132,26 @@ def test_a_group_that_is_not_or_no_more_is_unknown(kind: type[gm.OnGroup]) -> No
 
 def test_the_refusal_says_who_may_and_what_one_is() -> None:
     full = _filled("public")
-    assert full.refused("mem", GROUP_NOT_PERMITTED, gm.MuteAll, on=True).text == (
+    assert full.refused("mem", GROUP_NOT_PERMITTED, asked.MuteAll, on=True).text == (
         "group_mute_all in a public group: only the owner and administrators may, and you are a member"
     )
-    assert full.refused("sam", GROUP_NOT_PERMITTED, gm.QuitGroup).text == (
+    assert full.refused("sam", GROUP_NOT_PERMITTED, asked.QuitGroup).text == (
         "group_quit in a public group: only members may, and you are no member"
     )
-    assert "nobody may" in room("work").refused("ann", GROUP_NOT_PERMITTED, gm.DismissGroup).text
-    assert "only the owner may" in full.refused("adm", GROUP_NOT_PERMITTED, gm.DismissGroup).text
+    assert "nobody may" in room("work").refused("ann", GROUP_NOT_PERMITTED, asked.DismissGroup).text
+    assert "only the owner may" in full.refused("adm", GROUP_NOT_PERMITTED, asked.DismissGroup).text
 
 
 def test_only_known_roles_are_listed() -> None:
     full = _filled("public")
-    assert view_fault(full.view, "mem", asks(gm.ListMembers, role="admin")) is None
-    fault = view_fault(full.view, "mem", asks(gm.ListMembers, role="boss"))
+    assert view_fault(full.view, "mem", asks(asked.ListMembers, role="admin")) is None
+    fault = view_fault(full.view, "mem", asks(asked.ListMembers, role="boss"))
     assert fault is not None
     assert (fault.code.name, fault.field) == ("bad_parameter", "role")
 
 
 def test_applicants_and_the_banned_are_strangers() -> None:
     full = _filled("public")
-    full.ask("ann", gm.RemoveMembers, to=("bob",), ban=60)
+    full.ask("ann", asked.RemoveMembers, to=("bob",), ban=60)
     assert {role_of(full.view, user) for user in ("app", "bob", "sam")} == {""}
     assert role_of(GroupView(None), "ann") == ""

@@ -10,7 +10,7 @@ from ringline.protocol.errors import (
     NOT_MEMBERS,
     OWNER_CANNOT_QUIT,
 )
-from ringline.protocol.group_messages import (
+from ringline.protocol.group_requests import (
     AddMembers,
     AnswerApplication,
     JoinGroup,

@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringline.protocol import group_messages as gm
+from ringline.protocol import group_events as told
+from ringline.protocol import group_requests as asked
 from ringline.protocol.shapes import GroupEvent
 from ringline_broker.engine.groups.draft import GroupLimits
 from ringline_broker.engine.groups.log import Departure, comings_and_goings, events_since, message_for, news
@@ -23,22 +24,22 @@ _map = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.sampled_from([b"", b
 _number = st.none() | st.integers(-2, 2)
 _join = st.sampled_from(["free", "free", "approval", "invite"])
 
-FIELDS: dict[type[gm.OnGroup], dict[str, st.SearchStrategy[Any]]] = {
-    gm.CreateGroup: {"preset": st.sampled_from(PRESETS), "to": _some, "join": _join},
-    gm.JoinGroup: {"text": _text},
-    gm.QuitGroup: {},
-    gm.AddMembers: {"to": _some},
-    gm.RemoveMembers: {"to": _some, "ban": st.sampled_from([0, 0, 2])},
-    gm.SetRole: {"user": _user, "role": st.sampled_from(["admin", "member"])},
-    gm.TransferGroup: {"user": _user},
-    gm.SetGroupInfo: {"name": st.none() | _text, "join": st.none() | _join, "most": st.none() | st.integers(0, 4)},
-    gm.SetMyInfo: {"card": st.none() | _text},
-    gm.MuteMember: {"user": _user, "seconds": st.integers(0, 2)},
-    gm.MuteAll: {"on": _flag},
-    gm.SetAttributes: {"put": st.none() | _map, "drop": st.lists(st.sampled_from("abc"), max_size=2).map(tuple),
+FIELDS: dict[type[asked.OnGroup], dict[str, st.SearchStrategy[Any]]] = {
+    asked.CreateGroup: {"preset": st.sampled_from(PRESETS), "to": _some, "join": _join},
+    asked.JoinGroup: {"text": _text},
+    asked.QuitGroup: {},
+    asked.AddMembers: {"to": _some},
+    asked.RemoveMembers: {"to": _some, "ban": st.sampled_from([0, 0, 2])},
+    asked.SetRole: {"user": _user, "role": st.sampled_from(["admin", "member"])},
+    asked.TransferGroup: {"user": _user},
+    asked.SetGroupInfo: {"name": st.none() | _text, "join": st.none() | _join, "most": st.none() | st.integers(0, 4)},
+    asked.SetMyInfo: {"card": st.none() | _text},
+    asked.MuteMember: {"user": _user, "seconds": st.integers(0, 2)},
+    asked.MuteAll: {"on": _flag},
+    asked.SetAttributes: {"put": st.none() | _map, "drop": st.lists(st.sampled_from("abc"), max_size=2).map(tuple),
                        "clear": _flag, "at": st.none() | st.integers(0, 9)},
-    gm.Count: {"key": st.sampled_from(["a", "b"]), "add": _number, "put": _number},
-    gm.AnswerApplication: {"user": _user, "ok": _flag},
+    asked.Count: {"key": st.sampled_from(["a", "b"]), "add": _number, "put": _number},
+    asked.AnswerApplication: {"user": _user, "ok": _flag},
 }  # fmt: skip
 _request = st.one_of(*(st.builds(asks, st.just(kind), **fields) for kind, fields in FIELDS.items()))
 _turns = st.lists(st.tuples(_user, _request, st.sampled_from([0, 0, 0, 1000])), max_size=40)
@@ -59,29 +60,29 @@ class Mirror:
 
     def hear(self, event: GroupEvent) -> None:
         match event:
-            case gm.MemberEnter() | gm.MemberInvited():
+            case told.MemberEnter() | told.MemberInvited():
                 assert not self.members & set(event.users)
                 self.members |= set(event.users)
-            case gm.MemberLeave() | gm.MemberKicked():
+            case told.MemberLeave() | told.MemberKicked():
                 assert self.members >= set(event.users)
                 self.members -= set(event.users)
                 self.admins -= set(event.users)
-            case gm.AdminsGranted():
+            case told.AdminsGranted():
                 self.admins |= set(event.users)
-            case gm.AdminsRevoked():
+            case told.AdminsRevoked():
                 self.admins -= set(event.users)
-            case gm.GroupInfoChanged():
+            case told.GroupInfoChanged():
                 self.name = self.name if event.name is None else event.name
                 self.owner = self.owner if event.owner is None else event.owner
                 self.admins -= {self.owner}
-            case gm.AllMuted():
+            case told.AllMuted():
                 self.muted = event.on
-            case gm.AttributesChanged():
+            case told.AttributesChanged():
                 kept = {key: value for key, value in self.attributes.items() if key not in event.drop}
                 self.attributes = kept | (event.put or {})
-            case gm.CounterChanged():
+            case told.CounterChanged():
                 self.counters = {k: v for k, v in (self.counters | {event.key: event.value}).items() if v}
-            case gm.GroupDismissed():
+            case told.GroupDismissed():
                 self.is_over = True
             case _:
                 pass
@@ -99,7 +100,7 @@ class Mirror:
 
 def _played(turns: list[tuple[str, Any, int]], preset: str) -> tuple[Room, Mirror]:
     made, mirror = Room(GroupLimits(dict.fromkeys(PRESETS, 3))), Mirror({"ann"}, "ann")
-    made.ask("ann", gm.CreateGroup, preset=preset)
+    made.ask("ann", asked.CreateGroup, preset=preset)
     for user, request, later in turns:
         made.now += later
         before = made.group, dict(made.rows)
@@ -131,7 +132,7 @@ def _is_told(made: Room, since: int, mirror: Mirror) -> None:
 @settings(max_examples=150)
 @given(_turns, st.sampled_from(PRESETS), _flag)
 def test_what_always_holds_holds(turns: list[tuple[str, Any, int]], preset: str, is_dismissed: bool) -> None:
-    ending = [(user, asks(gm.DismissGroup), 0) for user in USERS] if is_dismissed else []
+    ending = [(user, asks(asked.DismissGroup), 0) for user in USERS] if is_dismissed else []
     made, _ = _played([*turns, *ending], preset)
     chain = [(event.n, p) for event, p in news(made.it, 0) if event.for_all]
     assert [p for _, p in chain] == [0, *(n for n, _ in chain)][:-1]

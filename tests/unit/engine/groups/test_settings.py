@@ -12,7 +12,7 @@ from ringline.protocol.errors import (
     TOO_MANY_REQUESTS,
     UNKNOWN_GROUP,
 )
-from ringline.protocol.group_messages import (
+from ringline.protocol.group_requests import (
     AddMembers,
     DismissGroup,
     MuteAll,

@@ -3,14 +3,8 @@
 import pytest
 
 from ringline.protocol.errors import ATTRIBUTES_CHANGED, BAD_PARAMETER, TOO_LARGE
-from ringline.protocol.group_messages import (
-    MAX_ATTRIBUTE_BYTES,
-    MAX_ATTRIBUTES,
-    MAX_ATTRIBUTES_BYTES,
-    MAX_COUNTERS,
-    Count,
-    SetAttributes,
-)
+from ringline.protocol.group_requests import Count, SetAttributes
+from ringline.protocol.group_shapes import MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, MAX_COUNTERS
 from ringline.protocol.limits import MAX_INT
 from ringline_broker.engine.step import Done
 from tests.unit.engine.groups.play import Room, asks, room
