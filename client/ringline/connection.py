@@ -26,6 +26,8 @@ LONGEST_BACKOFF_S: Final = 30.0
 FILTERS_AT_ONCE: Final = 8
 """Groups' topics that one SUBSCRIBE or UNSUBSCRIBE names: as many as AWS IoT Core takes, the fewest of all brokers."""
 _LONGEST_LOOP_S: Final = 5.0
+_NO_WORD: Final = "Unspecified error"
+"""Paho's name for the end of a connection on which nobody said anything."""
 _SCHEMES: Final = {"mqtt": (1883, False, "tcp"), "mqtts": (8883, True, "tcp"), "ws": (80, False, "websockets"),
                    "wss": (443, True, "websockets")}
 
@@ -118,6 +120,7 @@ class Network:
         self._subscribed = False
         self._asking = threading.Lock()
         self._asked: dict[tuple[object, int], Sequence[str]] = {}
+        self._errors = _LastError()
         self._thread = threading.Thread(target=self._run, name="ringline-network", daemon=True)
 
     def start(self) -> None:
@@ -241,6 +244,7 @@ class Network:
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
+        self._errors.of(client)
         return client
 
     def _on_connect(self, client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _props: object) -> None:
@@ -270,7 +274,29 @@ class Network:
 
     def _on_disconnect(self, _client: object, _data: object, _flags: object, code: ReasonCode, _props: object) -> None:
         if self._why is None:
-            self._why = f"disconnected: {code}"
+            lost = self._errors.text or "the broker closed it, or the network did"
+            self._why = f"the connection was lost: {lost}" if code.getName() == _NO_WORD else str(code)
+
+
+class _LastError(logging.Logger):
+    """What a client of paho's saw last of its connection. It says that in its log alone: its callback has one code for
+    a network that went away and for a broker that refuses a certificate, which TLS 1.3 does after the handshake.
+
+    Nobody else's logger: an application's logging stays as it is.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("paho", logging.ERROR)
+        self.text = ""
+
+    def of(self, client: mqtt.Client) -> None:
+        """From now on listen to this client, which has seen nothing yet."""
+        self.text = ""
+        client.enable_logger(self)
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        self.text = record.getMessage()
 
 
 def _batches(topics: Sequence[str]) -> Iterator[Sequence[str]]:
