@@ -9,6 +9,7 @@ from typing import Final
 from ringline.core.asking import ASK_LANE, Asking
 from ringline.core.callbacks import Callback
 from ringline.core.crossings import Crossing, Crossings
+from ringline.core.early import EarlyRinging
 from ringline.core.groups import Groups
 from ringline.core.held import REMEMBER_S, HeldInvitation
 from ringline.core.holding import Holding
@@ -67,6 +68,7 @@ class Core:
         self._held = Holding(user)
         self._story = Story(user, device)
         self._crossings = Crossings(user, device)
+        self._early = EarlyRinging()
         self._syncing = Syncing(device, since)
         self._out = Outputs()
         self._groups = Groups(user, device, self._topics, self._lanes, self._out, self.counts, self._held)
@@ -280,7 +282,11 @@ class Core:
             del self._held[held.iid]
 
     def _hear_unordered(self, held: HeldInvitation, event: Event) -> None:
-        if isinstance(event, NowRinging) and held.is_open and held.inviter == self.user:
+        if not isinstance(event, NowRinging):
+            return
+        if held.invited is None and held.over_at is None:
+            self._early.keep(event)
+        elif held.inviter == self.user and held.is_pending_for(event.by or ""):
             ringing = InviteeRinging(invite_id=held.iid, invitee=event.by or "", device=event.dev)
             self._out.callbacks.append(Callback("on_invitee_ringing", ringing))
 
@@ -291,6 +297,8 @@ class Core:
         for crossing in self._crossings.look(held, self._held.values(), self._lanes.invites(), live=live):
             self._give_way(crossing, now)
         self._out.callbacks += self._story.tell(held, taken, live=live)
+        for ringing in self._early.take(held.iid) if held.invited in taken else ():
+            self._hear_unordered(held, ringing)
         freed = self._crossings.free(held, taken, self._held.values())
         self._out.callbacks += self._story.ring_after_all(freed, now)
         held.stop_for_dropped(self.user)

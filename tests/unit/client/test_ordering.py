@@ -180,17 +180,40 @@ def test_an_unknown_event_kind_may_end_it() -> None:
     assert bob.heard[-1][1].outcome == "dissolved"
 
 
+RINGING = {"ev": "ringing", "iid": IID, "by": "bob", "dev": "b1"}
+
+
 def test_ringing_has_no_place_in_the_order() -> None:
     call = Call("bob")
     ann = _connected(call, "ann")
-    raw = {"ev": "ringing", "iid": IID, "by": "bob", "dev": "b1"}
-    ann.hear_raw([raw])
     ann.hear(*call.live["ann"])
-    ann.hear_raw([raw])
+    ann.hear_raw([RINGING])
     call.deadline()
     ann.hear(call.live["ann"][-1])
-    ann.hear_raw([raw])
+    ann.hear_raw([RINGING])
     assert ann.names() == ["invitation_created", "invitee_ringing", "invitation_timeout", "invitation_ended"]
+
+
+def test_ringing_that_is_faster_than_the_inviters_own_copy_is_told_after_it() -> None:
+    call = Call("bob", "cid")
+    ann = _connected(call, "ann")
+    ann.hear_raw([RINGING, {**RINGING, "dev": "b2"}, {**RINGING, "by": "cid", "dev": "c1"}])
+    assert ann.names() == []
+    assert ann.core._held == {}
+    call.ask("cid", reject("c1"))  # and so rings no more
+    ann.hear(*call.live["ann"])
+    assert ann.names() == ["invitation_created", "invitee_rejected", "invitee_ringing", "invitee_ringing"]
+    assert [event.device for _, event in ann.heard[-2:]] == ["b1", "b2"]
+
+
+def test_ringing_of_what_is_never_heard_of_is_kept_of_the_newest_alone() -> None:
+    call = Call("bob")
+    ann = _connected(call, "ann")
+    ann.hear_raw([RINGING])
+    for number in range(64):
+        ann.hear_raw([{**RINGING, "iid": f"i{number}"}])
+    ann.hear(*call.live["ann"])
+    assert ann.names() == ["invitation_created"]
 
 
 # Any order.
