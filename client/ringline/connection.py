@@ -26,6 +26,8 @@ LONGEST_BACKOFF_S: Final = 30.0
 FILTERS_AT_ONCE: Final = 8
 """Groups' topics that one SUBSCRIBE or UNSUBSCRIBE names: as many as AWS IoT Core takes, the fewest of all brokers."""
 _LONGEST_LOOP_S: Final = 5.0
+LOST: Final = "the connection was lost"
+"""So begins the reason where a connection ended that had been made."""
 _NO_WORD: Final = "Unspecified error"
 """Paho's name for the end of a connection on which nobody said anything."""
 _SCHEMES: Final = {"mqtt": (1883, False, "tcp"), "mqtts": (8883, True, "tcp"), "ws": (80, False, "websockets"),
@@ -274,8 +276,8 @@ class Network:
 
     def _on_disconnect(self, _client: object, _data: object, _flags: object, code: ReasonCode, _props: object) -> None:
         if self._why is None:
-            lost = self._errors.text or "the broker closed it, or the network did"
-            self._why = f"the connection was lost: {lost}" if code.getName() == _NO_WORD else str(code)
+            nothing = self._errors.text or "the broker closed it, or the network did"
+            self._why = f"{LOST}: {nothing if code.getName() == _NO_WORD else code}"
 
 
 class _LastError(logging.Logger):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from ringline.client import SignalingClient
-from ringline.connection import Address
+from ringline.connection import LOST, Address
 from ringline.errors import SignalingError
 from ringline.events import Connected, Disconnected
 from ringline.group_listener import GroupListener
@@ -243,7 +243,7 @@ def refused(user: str, event: Disconnected) -> str:
 def no_broker(reason: str) -> str:
     """What to do where no broker is reached, or one that hangs up before it says why."""
     todo = "Start one with `ringline serve`, or say with --url where it is"
-    if reason.startswith("disconnected"):
+    if reason.startswith(LOST):
         todo = "Over TLS it may want another certificate, or one at all: see --cert, and `ringline cert list`"
     return f"no broker: {printable(reason)}\n{todo}"
 
