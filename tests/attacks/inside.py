@@ -6,8 +6,9 @@ from typing import Any
 
 from amqtt.session import Session
 
-from tests.attacks.raw_mqtt import BOUND_S, GOODBYE, device
+from tests.attacks.raw_mqtt import GOODBYE, device
 from tests.attacks.targets import TOPICS, Target
+from tests.support.bound import BOUND_S
 
 
 def instead_of_topic_filtering(target: Target, filtering: Any) -> None:

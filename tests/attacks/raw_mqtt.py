@@ -16,7 +16,8 @@ from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_websocket
 from websockets.typing import Subprotocol
 
-BOUND_S = 10.0
+from tests.support.bound import BOUND_S
+
 CONNACK, PUBLISH, PUBACK, PUBREC, SUBACK, UNSUBACK, PINGRESP = 2, 3, 4, 5, 9, 11, 13
 PING = b"\xc0\x00"
 GOODBYE = b"\xe0\x00"

@@ -25,7 +25,8 @@ from ringline_broker.bindings.amqtt.link import StreamLink
 from ringline_broker.bindings.amqtt.users import PasswordCheck
 from ringline_broker.service.ports import Incoming
 from ringline_broker.settings import Bounds, ConnectionLimits
-from tests.attacks.raw_mqtt import BOUND_S, password_of
+from tests.attacks.raw_mqtt import password_of
+from tests.support.bound import BOUND_S
 from tests.support.running import LoopThread
 
 SLOW = "a password that takes long to check, and is wrong"

@@ -19,7 +19,6 @@ from tests.attacks.inside import (
     sessions_of,
 )
 from tests.attacks.raw_mqtt import (
-    BOUND_S,
     SUBACK,
     Attacker,
     Ended,
@@ -31,6 +30,7 @@ from tests.attacks.raw_mqtt import (
     subscribe_packet,
 )
 from tests.attacks.targets import TOPICS, Ours, Stock, Target, both, next_request
+from tests.support.bound import BOUND_S
 
 ALICE, BOB = TOPICS.requests("alice"), TOPICS.events("bob")
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from ringline_broker.settings import Bounds
 from tests.attacks.inside import event_after_event, leave, only_session
-from tests.attacks.raw_mqtt import BOUND_S, Attacker, SocketWire
+from tests.attacks.raw_mqtt import Attacker, SocketWire
 from tests.attacks.targets import TOPICS, Ours, Stock, Target, both
+from tests.support.bound import BOUND_S
 from tests.support.running import ring_with_files
 
 BOB = TOPICS.events("bob")
@@ -56,7 +57,7 @@ def test_b9_what_a_slow_device_does_not_take_piles_up() -> None:
                 target.event(BOB, bytes(500))
             piled = target.loop.call(lambda: len(asyncio.all_tasks())) - before
             print(f"{type(target).__name__}: {piled} tasks wait, {target.sessions} connected")  # noqa: T201 - a count
-            return piled > 1_000 and target.sessions == 1
+            return piled > 200 and target.sessions == 1  # each is given up after some seconds
 
     with Stock() as stock, Ours(Bounds(waiting_bytes=100_000)) as ours:
         assert works_on(stock)

@@ -29,6 +29,7 @@ from tests.attacks.raw_mqtt import (
     subscribe_packet,
 )
 from tests.attacks.targets import FREE, SLOW, TOPICS, Ours, Stock, Target, next_request
+from tests.support.bound import BOUND_S
 
 ALICE = TOPICS.requests("alice")
 UNAVAILABLE = 3
@@ -92,7 +93,7 @@ def test_who_waits_for_us_is_not_sent_away_for_who_says_nothing() -> None:
         slow = [stack.enter_context(Attacker.tcp(ours.port)) for _ in range(3)]
         for number, one in enumerate(slow):
             one.send(connect_packet(f"user{number}", SLOW))
-        assert ours.doorman.is_asked.wait(10)
+        assert ours.doorman.is_asked.wait(BOUND_S)
         while len(ours.loop.call(lambda: [d for d in ours.broker._devices if d.has_spoken])) < 3:
             pass
         assert not _gets_in(ours, address="127.0.0.2", bound_s=2.0), "three are being looked at: one too many"

@@ -38,9 +38,9 @@ from tests.attacks.raw_mqtt import (
     subscribe_packet,
 )
 from tests.attacks.targets import FREE
+from tests.support.bound import BOUND_S
 from tests.support.running import Ring
 
-BOUND_S = 10.0
 FAILED = 0x80
 FILTERS_A_PACKET = 40
 TOPICS = topics()

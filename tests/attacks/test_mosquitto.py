@@ -22,11 +22,11 @@ from ringline.protocol.requests import Invite, encode_request
 from ringline.protocol.topics import Topics
 from ringline_broker.bindings.mosquitto.roles import CONTROL_ANSWERS, CONTROL_TOPIC
 from tests.cli.process import Ringline
+from tests.support.bound import BOUND_S
 from tests.support.deployed import PASSWORD, Deployed
 from tests.support.recorder import Recorder
 
 TOPICS: Final = Topics()
-BOUND_S: Final = 10.0
 CALLS: Final = 200
 AT_ONCE: Final = 20
 PROTOCOLS: Final = (MQTTProtocolVersion.MQTTv311, MQTTProtocolVersion.MQTTv5)

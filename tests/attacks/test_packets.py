@@ -8,7 +8,6 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.attacks.raw_mqtt import (
-    BOUND_S,
     CONNACK,
     GOODBYE,
     PING,
@@ -26,6 +25,7 @@ from tests.attacks.raw_mqtt import (
     unsubscribe_packet,
 )
 from tests.attacks.targets import TOPICS, Ours, Stock, Target, next_request
+from tests.support.bound import BOUND_S
 
 ALICE, BOB = TOPICS.requests("alice"), TOPICS.events("bob")
 GOOD = connect_packet("alice", password_of("alice"), "phone")

@@ -8,17 +8,9 @@ import pytest
 
 from ringline_broker.settings import Bounds, ConnectionLimits
 from tests.attacks.inside import becomes
-from tests.attacks.raw_mqtt import (
-    BOUND_S,
-    GOODBYE,
-    Attacker,
-    Ended,
-    connect_packet,
-    device,
-    password_of,
-    publish_packet,
-)
+from tests.attacks.raw_mqtt import GOODBYE, Attacker, Ended, connect_packet, device, password_of, publish_packet
 from tests.attacks.targets import SLOW, TOPICS, Ours, Stock, Target, both, next_request
+from tests.support.bound import BOUND_S
 
 BOB = TOPICS.events("bob")
 A_WHILE = 1.5

@@ -13,7 +13,6 @@ from websockets.exceptions import ConnectionClosed
 from ringline_broker.bindings.amqtt.binding import Listener
 from ringline_broker.settings import Bounds
 from tests.attacks.raw_mqtt import (
-    BOUND_S,
     GOODBYE,
     PING,
     PUBACK,
@@ -28,6 +27,7 @@ from tests.attacks.raw_mqtt import (
     text,
 )
 from tests.attacks.targets import SLOW, TOPICS, Ours, Stock, Target, next_request
+from tests.support.bound import BOUND_S
 from tests.support.certificates import Certificates
 
 ALICE, BOB = TOPICS.requests("alice"), TOPICS.events("bob")

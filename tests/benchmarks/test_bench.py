@@ -35,6 +35,7 @@ from benchmarks.systems import (
 )
 from benchmarks.wire import HOST, LoadDevice
 from ringline_broker.authority import Authority
+from tests.support.bound import BOUND_S
 from tests.support.services import missing
 
 pytestmark = pytest.mark.skipif(
@@ -63,7 +64,6 @@ SUBJECTS = {
     "logins": set(safety.LOGINS),
     "among": set(map(fig.others_subject, FORM.others)),
 }
-BOUND_S = 60
 WARM_UP, COUNT = 5, 30
 
 

@@ -17,9 +17,9 @@ from typing import IO, Any, TypeVar
 from unittest import mock
 
 from ringline_broker.cli import main
+from tests.support.bound import BOUND_S
 
 T = TypeVar("T")
-BOUND_S = 30.0
 
 
 class Ringline:

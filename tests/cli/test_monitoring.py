@@ -19,13 +19,13 @@ from ringline.protocol.requests import Get, encode_request
 from ringline.protocol.topics import Topics
 from tests.cli.conftest import Start, url_of
 from tests.cli.process import Finished, Ringline
+from tests.support.bound import BOUND_S
 from tests.support.mosquitto import Mosquitto
 from tests.support.running import free_port
 from tests.support.tunnel import Tunnel
 from tests.unit.engine.play import new_id
 from tests.unit.monitoring.documented import documented
 
-BOUND_S: Final = 30.0
 WITHIN_S: Final = 10.0
 """Seconds in which the next answer comes, if one does."""
 SHARE: Final = {"RINGLINE_SHARE": "a secret of this test"}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Start
-from tests.cli.process import BOUND_S, Finished, Ringline
+from tests.cli.process import Finished, Ringline
+from tests.support.bound import BOUND_S
 from tests.support.mosquitto import find_mosquitto
 
 PASSWORD = "correct horse"

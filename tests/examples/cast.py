@@ -17,8 +17,8 @@ from examples.group_call import GroupPhone
 from examples.live_room import Host, Listener
 from examples.stage import Stage
 from ringline import SignalingClient, SignalingListener
+from tests.support.bound import BOUND_S
 
-BOUND_S = 20.0
 ROOT = Path(__file__).resolve().parents[2]
 
 

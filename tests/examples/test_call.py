@@ -9,7 +9,8 @@ import pytest
 from examples.call import Phone, State
 from ringline import NONE, SignalingClient, SignalingError, SignalingListener
 from ringline.events import Disconnected, InviteeAccepted, NewInvitation
-from tests.examples.cast import BOUND_S, Cast
+from tests.examples.cast import Cast
+from tests.support.bound import BOUND_S
 
 
 class Hears(SignalingListener):

@@ -4,7 +4,8 @@ import pytest
 
 from examples.classroom import Student, Teacher
 from ringline import SignalingError
-from tests.examples.cast import BOUND_S, Cast
+from tests.examples.cast import Cast
+from tests.support.bound import BOUND_S
 
 STUDENTS = ("ann", "ben", "cleo")
 

@@ -6,7 +6,8 @@ import pytest
 
 from ringline import SignalingError, SignalingListener
 from ringline.events import NewInvitation
-from tests.examples.cast import BOUND_S, Cast
+from tests.examples.cast import Cast
+from tests.support.bound import BOUND_S
 
 HOUSEHOLD = ("alice", "bob", "carol")
 

@@ -7,8 +7,9 @@ import pytest
 from examples.group_call import GroupPhone, Running
 from ringline import SignalingListener
 from ringline.events import InviteeRejected
-from tests.examples.cast import BOUND_S, Cast
+from tests.examples.cast import Cast
 from tests.examples.test_live_room import first_reading
+from tests.support.bound import BOUND_S
 
 
 def friends(cast: Cast, *names: str) -> list[GroupPhone]:

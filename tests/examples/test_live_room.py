@@ -8,7 +8,8 @@ import pytest
 from examples.attributes import change_attributes
 from examples.live_room import Host, Listener
 from ringline import SignalingClient, SignalingError
-from tests.examples.cast import BOUND_S, Cast
+from tests.examples.cast import Cast
+from tests.support.bound import BOUND_S
 
 
 def room(cast: Cast, *names: str) -> tuple[Host, list[Listener]]:

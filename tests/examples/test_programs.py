@@ -7,7 +7,8 @@ import pytest
 
 from examples import call, classroom, doorbell, group_call, live_room, terminal
 from ringline import RequestHandle, SignalingClient, SignalingError
-from tests.examples.cast import BOUND_S, ROOT, Program, run
+from tests.examples.cast import ROOT, Program, run
+from tests.support.bound import BOUND_S
 
 GROUPS = ("examples.classroom", "examples.live_room", "examples.group_call")
 

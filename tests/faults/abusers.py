@@ -19,7 +19,8 @@ from ringline.protocol.blocklist_requests import Block
 from ringline_broker.server import allow_many_connections
 from ringline_broker.settings import ConnectionLimits
 from tests.faults.abuses import ABUSES, Crowd, made
-from tests.faults.hostile import BOUND_S, Connection, Ended, Hostile, Tally
+from tests.faults.hostile import Connection, Ended, Hostile, Tally
+from tests.support.bound import BOUND_S
 
 HOME: Final = "127.0.0.1"
 BLOCKERS: Final = 60

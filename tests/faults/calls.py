@@ -12,7 +12,8 @@ from ringline.errors import SignalingError
 from ringline.events import InvitationState
 from ringline.handles import RequestHandle
 from ringline.invitations import FIRST, NONE
-from tests.faults.fleet import BOUND_S, Fleet, WatchedDevice
+from tests.faults.fleet import Fleet, WatchedDevice
+from tests.support.bound import BOUND_S
 
 LONG_S: Final = 120
 """A timeout no call of a test reaches: whatever is lost then leaves it open, and the test red."""

@@ -8,8 +8,9 @@ from typing import Final
 
 from ringline.events import InvitationState
 from tests.faults.calls import KINDS, LONG_S, Call, Stage, people
-from tests.faults.fleet import BOUND_S, Fleet, WatchedDevice
+from tests.faults.fleet import Fleet, WatchedDevice
 from tests.faults.verdict import judge, of_call
+from tests.support.bound import BOUND_S
 
 GROUP: Final = "crew"
 CROSSING_S: Final = 10

@@ -10,6 +10,7 @@ from ringline_broker.engine.groups.model import Person, Standing
 from ringline_broker.engine.model import Invitation
 from ringline_broker.server import Server
 from ringline_broker.service.ports import Change, GroupChange, Held, HeldGroup, Mark, Store, StoreUnavailable, Usage
+from tests.support.bound import BOUND_S
 from tests.support.running import Ring
 
 
@@ -31,7 +32,7 @@ class FaultyStore:
         self.open.set()
         self._failed = threading.Condition()
 
-    def await_failure(self, method: str, bound_s: float = 10.0) -> None:
+    def await_failure(self, method: str, bound_s: float = BOUND_S) -> None:
         """Wait until a method has failed; call it before anything may let it."""
         with self._failed:
             assert self._failed.wait_for(lambda: self.failures[method], bound_s), f"{method} never fails"

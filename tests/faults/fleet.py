@@ -13,9 +13,8 @@ from ringline.core.core import Counts
 from ringline.protocol.answers import decode_answer
 from ringline.protocol.errors import ProtocolError
 from ringline.protocol.requests import Sync
+from tests.support.bound import BOUND_S
 from tests.support.recorder import Heard, Recorder
-
-BOUND_S = 15.0
 
 
 class Watch:

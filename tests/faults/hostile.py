@@ -14,10 +14,10 @@ from ringline_broker.bindings.amqtt import mqtt311
 from ringline_broker.bindings.amqtt.mqtt311 import Packet, PacketReader, PacketType
 from ringline_broker.bindings.framing import puback
 from tests.attacks.raw_mqtt import connect_packet, publish_packet, subscribe_packet
+from tests.support.bound import BOUND_S
 
 TOPICS: Final = Topics()
 DEVICE: Final = "raw"
-BOUND_S: Final = 15.0
 PATIENCE_S: Final = 1.0
 """How long somebody who abuses waits for an answer before going on without."""
 _LONGEST: Final = 1 << 20

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Self
 
-from tests.support.running import BOUND_S, free_port
+from tests.support.bound import BOUND_S
+from tests.support.running import free_port
 
 ROOT = Path(__file__).parents[2]
 

@@ -27,6 +27,7 @@ from ringline_broker.bindings.amqtt.users import UsersFile
 from tests.faults.abusers import HOME, abusers_of, bystander
 from tests.faults.abuses import ABUSES, STRANGERS
 from tests.faults.telling import Tell
+from tests.support.bound import BOUND_S
 from tests.support.recorder import Recorder
 
 pytestmark = [
@@ -39,7 +40,6 @@ PAIRS, CALLS = 20, 10
 BYSTANDERS, ABUSERS = 760, 200
 GROUPS_OF_MANY: Final = "groups_of_many"
 """Has a test of its own: its victims' devices are made to subscribe and sync."""
-BOUND_S: Final = 30.0
 WORD: Final = "secret"
 MIB: Final = 1 << 20
 

@@ -14,8 +14,9 @@ import pytest
 import ringline
 from ringline_broker.testing import ManualClock
 from tests.faults.server_process import ROOT
+from tests.support.bound import BOUND_S
 from tests.support.proxy import Proxy
-from tests.support.running import BOUND_S, Ring
+from tests.support.running import Ring
 
 YEAR_S = 365 * 24 * 3600
 RING = "receive_new_invitation"

@@ -10,6 +10,7 @@ from tests.faults.fleet import Fleet
 from tests.faults.server_process import ServerDied, ServerProcess
 from tests.faults.telling import Tell
 from tests.faults.verdict import judge
+from tests.support.bound import BOUND_S
 
 ROUNDS = 6
 AT_MOST = {"after-commit": 3, "inside-publish": 10, "after-publish": 3, "inside-batch": 12}
@@ -70,13 +71,13 @@ def test_a_deadline_that_passes_while_the_server_is_down_is_kept_when_it_is_back
         fleet.connect()
         overdue = [stage.begin("timeout") for _ in range(8)]
         for call in overdue:
-            call.acts[0].handle.result(5)
+            call.acts[0].handle.result(BOUND_S)
         with fleet.all_lose_connection():
             server.kill()
             server.await_death()
         # What is asked for two seconds of a server that is down fails after just those: now all deadlines are over.
         with pytest.raises(SignalingError, match="not_connected"):
-            fleet.devices[0].client.invite(["nobody"], timeout=2).result(5)
+            fleet.devices[0].client.invite(["nobody"], timeout=2).result(BOUND_S)
         early = [d.heard.names(call.iid) for call in overdue for d in stage.devices_of(call)]
         assert not any("invitation_timeout" in names for names in early), early
         server.start()

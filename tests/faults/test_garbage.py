@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ringline.protocol.requests import Get, RequestRefused, Ringing, decode_request, encode_request
 from ringline.protocol.topics import Topics
-from tests.faults.fleet import BOUND_S, Fleet, WatchedDevice
+from tests.faults.fleet import Fleet, WatchedDevice
 from tests.faults.mutations import Mutator
 from tests.faults.server_process import ServerProcess
 from tests.faults.telling import Tell
+from tests.support.bound import BOUND_S
 from tests.support.raw import RawDevice, request_id
 
 MUTATIONS = 5_000

@@ -11,10 +11,10 @@ from ringline.protocol.group_requests import AddMembers, Count, CreateGroup, Rem
 from ringline.protocol.requests import Accept, Invite, encode_request
 from ringline.protocol.shapes import GroupEvent, Request
 from ringline.protocol.topics import Topics
+from tests.support.bound import BOUND_S
 from tests.support.raw import request_id
 from tests.support.running import Ring, settings
 
-BOUND_S: Final = 60.0
 TOPICS: Final = Topics()
 GID: Final = "crowd"
 

@@ -12,9 +12,10 @@ import pytest
 
 from ringline.client import SignalingClient
 from ringline.errors import SignalingError
+from tests.support.bound import BOUND_S
 from tests.support.proxy import Proxy
 from tests.support.recorder import Recorder
-from tests.support.running import BOUND_S, Ring, free_port
+from tests.support.running import Ring, free_port
 
 RING = "receive_new_invitation"
 ENDED = "invitation_ended"

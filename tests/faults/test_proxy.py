@@ -15,8 +15,9 @@ from ringline.errors import SignalingError
 from ringline.handles import RequestHandle
 from ringline.invitations import FIRST
 from ringline_broker.testing import ManualClock
-from tests.faults.fleet import BOUND_S, Fleet, WatchedDevice
+from tests.faults.fleet import Fleet, WatchedDevice
 from tests.faults.telling import Tell
+from tests.support.bound import BOUND_S
 from tests.support.proxy import Proxy
 from tests.support.running import Ring
 

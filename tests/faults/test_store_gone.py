@@ -14,6 +14,7 @@ from ringline_broker.testing import ManualClock
 from tests.faults.faulty_store import FaultyRing
 from tests.faults.fleet import Fleet, WatchedDevice
 from tests.faults.telling import Tell
+from tests.support.bound import BOUND_S
 from tests.support.raw import RawDevice, request_id
 
 RING = "receive_new_invitation"
@@ -48,11 +49,11 @@ def test_a_call_goes_through_a_store_that_fails(
     alice, bob = pair
     with ring.broken(inviting):
         call = alice.client.invite(["bob"], timeout=30)
-    call.result(10)
+    call.result(BOUND_S)
     bob.heard.wait(RING, invite_id=call.invite_id)
     with ring.broken(accepting):
         accept = bob.client.accept(call.invite_id)
-    accept.result(10)
+    accept.result(BOUND_S)
     for device in pair:
         assert device.heard.wait(ENDED).outcome == "accepted"
     assert alice.heard.names() == [CREATED, "invitee_accepted", ENDED]
@@ -69,11 +70,11 @@ def test_a_commit_that_fails_after_it_was_written_is_recognised_and_published_af
     alice, bob = pair
     with ring.broken("commit", after=True):
         call = alice.client.invite(["bob"], timeout=30)
-    call.result(10)
+    call.result(BOUND_S)
     bob.heard.wait(RING, invite_id=call.invite_id)
     with ring.broken("commit", after=True):
         accept = bob.client.accept(call.invite_id)
-    accept.result(10)
+    accept.result(BOUND_S)
     for device in pair:
         assert device.heard.wait(ENDED).outcome == "accepted"
     assert alice.heard.names() == [CREATED, "invitee_accepted", ENDED]
@@ -90,8 +91,8 @@ def test_marks_that_fail_let_events_be_told_again_and_heard_once(
     with ring.broken("mark"):
         call = alice.client.invite(["bob"], timeout=30)
         bob.heard.wait(RING, invite_id=call.invite_id)
-        alice.client.modify(call.invite_id, "new").result(10)
-        bob.client.accept(call.invite_id).result(10)
+        alice.client.modify(call.invite_id, "new").result(BOUND_S)
+        bob.client.accept(call.invite_id).result(BOUND_S)
         for device in pair:
             device.heard.wait(ENDED)
     assert alice.heard.names() == [CREATED, "invitation_modified", "invitee_accepted", ENDED]
@@ -122,7 +123,7 @@ def test_a_device_that_comes_while_the_store_is_gone_is_up_to_date_when_it_is_ba
     ring: FaultyRing, fleet: Fleet, pair: tuple[WatchedDevice, WatchedDevice]
 ) -> None:
     alice, _ = pair
-    alice.client.invite(["bob"], timeout=30).result(10)
+    alice.client.invite(["bob"], timeout=30).result(BOUND_S)
     with ring.broken("of_user"):
         tablet = fleet.add("bob", "tablet")
         tablet.client.connect()
@@ -159,9 +160,9 @@ def test_a_full_disk_is_survived(
         assert not any(call.done for call in calls)
         opened[0].execute("PRAGMA max_page_count = 1000000")
         for call in calls:
-            call.result(10)
+            call.result(BOUND_S)
             bob.heard.wait(RING, invite_id=call.invite_id)
-            bob.client.reject(call.invite_id).result(10)
+            bob.client.reject(call.invite_id).result(BOUND_S)
             assert alice.heard.wait(ENDED, invite_id=call.invite_id).outcome == "rejected"
         tell(refused_for_now=ring.server.counts()["unavailable"], retries=fleet.counts().retries)
     assert "full" in caplog.text
@@ -181,22 +182,22 @@ def test_two_modifications_of_one_turn_are_both_answered(ring: FaultyRing) -> No
             alice.send(encode_request(modify))
         alice.subscribe(fence)
         ring.release_store()
-        while (event := alice.events.get(timeout=10)).re == invite.id:
+        while (event := alice.events.get(timeout=BOUND_S)).re == invite.id:
             pass  # it may be told again with what follows it
         assert event.re == modifies[1].id
-        assert alice.answers.get(timeout=10).re == modifies[0].id
+        assert alice.answers.get(timeout=BOUND_S).re == modifies[0].id
     assert ring.server.counts()["turns"] == 2
 
 
 def test_a_member_whose_group_cannot_be_looked_up_comes_back_and_has_lost_nothing(ring: FaultyRing) -> None:
     alice = ring.device("alice")
-    alice.client.groups.create("g", preset="meeting", members=["bob"]).result(10)
+    alice.client.groups.create("g", preset="meeting", members=["bob"]).result(BOUND_S)
     with ring.broken("load_groups"):
         bob = ring.device("bob", connect=False)
         bob.client.connect()
         bob.heard.wait("disconnected")
-    alice.client.groups.add_to_counter("g", "c", 1).result(10)
+    alice.client.groups.add_to_counter("g", "c", 1).result(BOUND_S)
     assert bob.client.wait_connected(10)
-    alice.client.groups.add_to_counter("g", "c", 1).result(10)
+    alice.client.groups.add_to_counter("g", "c", 1).result(BOUND_S)
     assert bob.heard.wait("group_counter_changed", value=2).group_id == "g"
     assert bob.heard.events("quit_from_group") == []

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.request import urlopen
 
-from tests.support.running import BOUND_S, free_port
+from tests.support.bound import BOUND_S
+from tests.support.running import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 SHARE: Final = "a secret of this test"

@@ -9,9 +9,8 @@ from ringline.protocol.topics import Topics
 from tests.attacks.raw_mqtt import connect_packet, subscribe_packet
 from tests.fuzz.frames import CLOSE, UPGRADE, frame
 from tests.fuzz.payloads import DEVICES
+from tests.support.bound import BOUND_S
 
-BOUND_S: Final = 30.0
-"""Time for one answer; far more than any takes, even where packets are read slowly on purpose."""
 _ACCEPTED: Final = b"\x20\x02\x00\x00"
 _END_OF_HEAD: Final = b"\r\n\r\n"
 

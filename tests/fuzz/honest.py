@@ -9,9 +9,8 @@ from ringline import SignalingClient, SignalingListener
 from ringline.errors import SignalingError
 from ringline.events import Disconnected, InvitationEnded, NewInvitation
 from tests.fuzz.server import Found, FuzzedServer
+from tests.support.bound import BOUND_S
 
-BOUND_S: Final = 20.0
-"""For each step of a call: generous, since the fuzzer and the server share a machine with who knows whom."""
 _PAUSE_S: Final = 0.1
 """Between calls: below the rate that a server allows a user by default."""
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.bound import BOUND_S
+
 ROOT = Path(__file__).parents[2]
-BOUND_S = 30.0
 _THE_LAST = 10
 """Objects of connections that are over, still named by somebody's local variable: the last of a loop, and the like."""
 

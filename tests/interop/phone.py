@@ -7,7 +7,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from tests.attacks.raw_mqtt import BOUND_S, password_of
+from tests.attacks.raw_mqtt import password_of
+from tests.support.bound import BOUND_S
 
 
 class Phone:

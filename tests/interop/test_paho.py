@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.attacks.raw_mqtt import BOUND_S
 from tests.attacks.targets import TOPICS, Ours, next_request
 from tests.interop.phone import Phone
+from tests.support.bound import BOUND_S
 
 REQUESTS, EVENTS = TOPICS.requests("alice"), TOPICS.events("alice")
 ANSWERS = TOPICS.answers("alice", "phone")

@@ -12,9 +12,10 @@ import pytest
 from ringline.errors import SignalingError
 from ringline.protocol.requests import Cancel, Invite, encode_request
 from ringline_broker.testing import ManualClock
+from tests.support.bound import BOUND_S
 from tests.support.proxy import Proxy
 from tests.support.raw import RawDevice, request_id
-from tests.support.running import BOUND_S, Device, Ring
+from tests.support.running import Device, Ring
 
 A_YEAR_MS = 365 * 86_400_000
 

@@ -7,9 +7,9 @@ import pytest
 
 from ringline.client import SignalingClient
 from ringline.errors import SignalingError
+from tests.support.bound import BOUND_S
 from tests.support.running import Device, Ring
 
-BOUND_S: Final = 10.0
 OWNER, ADMIN, MEMBER, STRANGER = "olga", "adam", "mia", "sam"
 ROLES: Final = (OWNER, ADMIN, MEMBER, STRANGER)
 TARGET, NEW = "tom", "nina"

@@ -6,7 +6,8 @@ from ringline.errors import SignalingError
 from ringline_broker.server import ServerConfig
 from ringline_broker.settings import Settings
 from ringline_broker.testing import ManualClock
-from tests.support.running import BOUND_S, Ring, settings
+from tests.support.bound import BOUND_S
+from tests.support.running import Ring, settings
 
 
 def test_a_blocked_caller_hears_what_a_busy_line_says(ring: Ring) -> None:

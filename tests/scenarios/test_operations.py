@@ -8,8 +8,9 @@ from ringline.data import Undecodable
 from ringline.errors import SignalingError
 from ringline.protocol.requests import Invite, encode_request
 from ringline_broker.testing import ManualClock
+from tests.support.bound import BOUND_S
 from tests.support.raw import RawDevice, request_id
-from tests.support.running import BOUND_S, Device, Ring, settings
+from tests.support.running import Device, Ring, settings
 
 
 def test_modified_data_reaches_who_may_still_come(ring: Ring) -> None:

@@ -10,6 +10,7 @@ from ringline.protocol.answers import Answer, Refusal
 from ringline.protocol.requests import Accept, Cancel, Get, Invite, Modify, Reject, Sync, encode_request
 from ringline.protocol.shapes import Request
 from ringline_broker.testing import ManualClock
+from tests.support.bound import BOUND_S
 from tests.support.raw import RawDevice, request_id
 from tests.support.running import Ring, settings
 
@@ -102,20 +103,20 @@ def test_too_much_is_refused(store_url: str) -> None:
         many = _refusal(alice.ask(encode_request(_on(Invite, to=("b", "c", "d")))))
         assert (many.code, many.name, many.field) == (7008, "too_many_requests", "to")
         alice.send(encode_request(_on(Invite, to=("bob",), data=bytes(6_000))))
-        assert alice.events.get(timeout=5).ev == "invited"
+        assert alice.events.get(timeout=BOUND_S).ev == "invited"
         with RawDevice(ring.port, "bob") as bob:
             large = _refusal(bob.ask(encode_request(_on(Accept, data=bytes(6_000)))))
             assert (large.code, large.name, large.field) == (8001, "too_large", "data")
             bob.send(encode_request(_on(Accept)))
-            assert alice.events.get(timeout=5).ev == "accepted"
+            assert alice.events.get(timeout=BOUND_S).ev == "accepted"
 
 
 def test_another_device_is_told_which_one_answered(ring: Ring) -> None:
     with RawDevice(ring.port, "alice") as alice, RawDevice(ring.port, "bob", "phone") as phone:
         alice.send(encode_request(INVITE))
-        assert phone.events.get(timeout=5).ev == "invited"
+        assert phone.events.get(timeout=BOUND_S).ev == "invited"
         phone.send(encode_request(Accept(id=b"accepts-", dev="phone", iid="call")))
-        assert phone.events.get(timeout=5).ev == "accepted"
+        assert phone.events.get(timeout=BOUND_S).ev == "accepted"
         with RawDevice(ring.port, "bob", "tablet") as tablet:
             for kind in (Accept, Reject):
                 refusal = _refusal(tablet.ask(encode_request(kind(id=request_id(), dev="tablet", iid="call"))))
@@ -131,7 +132,7 @@ def test_a_repeat_changes_nothing_and_tells_nobody_else(ring: Ring) -> None:
     with RawDevice(ring.port, "alice") as alice:
         alice.send(encode_request(INVITE))
         bob.heard.wait("receive_new_invitation")
-        assert alice.events.get(timeout=5).ev == "invited"
+        assert alice.events.get(timeout=BOUND_S).ev == "invited"
         before = ring.server.counts()
         for repeat in (INVITE, replace(INVITE, id=b"another-"), INVITE):
             assert alice.ask(encode_request(repeat)).err is None

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO, Final, Self
 
 from ringline_broker.deployment.mosquitto import find_program
-from tests.support.running import BOUND_S, free_port
+from tests.support.bound import BOUND_S
+from tests.support.running import free_port
 from tests.support.services import missing
 
 _KEPT_LINES: Final = 1_000

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 from ringline_broker.bindings.amqtt.mqtt311 import Packet, PacketReader, PacketType
+from tests.support.bound import BOUND_S
 from tests.support.relay import AT_ONCE, Relay
 
 RELEASE_AFTER_S = 0.3
@@ -76,7 +77,7 @@ class Proxy(Relay):
         """Let devices in again."""
         self.is_open = True
 
-    def await_lost(self, mischief: Mischief, count: int, bound_s: float = 10.0) -> None:
+    def await_lost(self, mischief: Mischief, count: int, bound_s: float = BOUND_S) -> None:
         """Wait until so many of one direction were lost."""
         with self._changed:
             assert self._changed.wait_for(lambda: mischief.done.lost >= count, bound_s), f"lost: {mischief.done}"

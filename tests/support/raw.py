@@ -10,9 +10,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from ringline.protocol.answers import Answer, decode_answer
 from ringline.protocol.events import Event, decode_event, decode_events
 from ringline.protocol.topics import Topics
+from tests.support.bound import BOUND_S
 from tests.support.deployed import PASSWORD
-
-BOUND_S = 10.0
 
 
 class RawDevice:

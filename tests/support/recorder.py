@@ -8,8 +8,7 @@ from typing import Any
 
 from ringline.group_listener import GroupListener
 from ringline.listener import SignalingListener
-
-BOUND_S = 10.0
+from tests.support.bound import BOUND_S
 
 Heard = tuple[str, Any]
 """A callback's name without its `on_`, and its event."""

@@ -19,10 +19,10 @@ from ringline_broker.server import Server, ServerConfig
 from ringline_broker.service.ports import Clock
 from ringline_broker.settings import Settings
 from ringline_broker.testing import ManualClock
+from tests.support.bound import BOUND_S
 from tests.support.recorder import Recorder
 
 T = TypeVar("T")
-BOUND_S = 10.0
 _chance = random.SystemRandom()  # not the one that every test process seeds alike
 UNHURRIED = Settings(request_rate=0)
 """Tests ask faster than people; those on limits bring their own settings."""
@@ -36,13 +36,13 @@ class LoopThread:
         self._thread = threading.Thread(target=self.loop.run_forever, name="test-loop", daemon=True)
         self._thread.start()
 
-    def run(self, work: Coroutine[Any, Any, T], bound_s: float = 30.0) -> T:
+    def run(self, work: Coroutine[Any, Any, T], bound_s: float = BOUND_S) -> T:
         return self.submit(work).result(bound_s)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
-    def call(self, work: Callable[[], T], bound_s: float = 30.0) -> T:
+    def call(self, work: Callable[[], T], bound_s: float = BOUND_S) -> T:
         async def once() -> T:
             return work()
 

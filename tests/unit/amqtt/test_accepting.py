@@ -11,7 +11,7 @@ import uvloop
 
 from ringline_broker.bindings.amqtt.listening import Door, Listening, open_sockets
 from ringline_broker.settings import Bounds
-from tests.support.running import BOUND_S
+from tests.support.bound import BOUND_S
 from tests.support.turns import let_run
 
 COMING = 5

@@ -23,8 +23,8 @@ from ringline_broker.bindings.amqtt.broker import HardenedBroker
 from ringline_broker.bindings.amqtt.link import Receiver
 from tests.attacks.raw_mqtt import CONNACK, PUBLISH, SUBACK, connect_packet, subscribe_packet
 from tests.attacks.targets import FREE
+from tests.support.bound import BOUND_S
 
-BOUND_S: Final = 10.0
 COUNTED: Final = tuple(str(Path(package.__file__ or "").parent) for package in (ringline_broker, amqtt))
 FEW, MANY = 10, 1_000
 ADDRESS: Final = "192.0.2.7"

@@ -13,8 +13,7 @@ from websockets.asyncio.client import ClientConnection
 
 from ringline_broker.bindings.amqtt.link import READ_AT_ONCE, Link, Receiver, StreamLink
 from ringline_broker.bindings.amqtt.websocket import WebSocketLink
-
-BOUND_S = 10.0
+from tests.support.bound import BOUND_S
 
 
 class Near:

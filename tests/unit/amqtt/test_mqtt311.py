@@ -34,9 +34,9 @@ from tests.attacks.raw_mqtt import (
     text,
     unsubscribe_packet,
 )
+from tests.support.bound import BOUND_S
 
 LIMIT: Final = 32_768
-BOUND_S: Final = 10.0
 
 letters = st.characters(codec="utf-8", exclude_characters="\0")
 names = st.text(letters, max_size=100)

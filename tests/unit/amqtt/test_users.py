@@ -17,8 +17,7 @@ from ringline_broker.bindings.amqtt.users import (
     UsersFile,
     new_hasher,
 )
-
-BOUND_S = 10.0
+from tests.support.bound import BOUND_S
 
 
 def fast_hash(password: str) -> str:

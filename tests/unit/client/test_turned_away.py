@@ -7,13 +7,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from ringline.client import SignalingClient
+from tests.support.bound import BOUND_S
 from tests.support.certificates import Certificates
 from tests.support.recorder import Recorder
 
-BOUND_S: Final = 10.0
 Treat = Callable[[socket.socket], None]
 
 

@@ -7,8 +7,7 @@ from contextlib import ExitStack, contextmanager
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from ringline_broker.monitoring.http import CONNECTIONS, HttpServer
-
-BOUND_S = 10.0
+from tests.support.bound import BOUND_S
 
 
 def hello(_: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:

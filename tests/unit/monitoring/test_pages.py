@@ -14,9 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from ringline_broker.metrics import Metrics, Reading
 from ringline_broker.monitoring.loop import LoopView
 from ringline_broker.monitoring.pages import Pages
+from tests.support.bound import BOUND_S
 from tests.support.running import LoopThread
-
-BOUND_S = 10.0
 
 
 @dataclass

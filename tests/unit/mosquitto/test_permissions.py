@@ -26,6 +26,7 @@ from ringline_broker.bindings.mqtt5.failures import LoginRefused, SubscribeRefus
 from ringline_broker.deployment.mosquitto import ADMIN, read_admin
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.service.ports import BrokerUnavailable
+from tests.support.bound import BOUND_S
 from tests.support.deployed import PASSWORD, Deployed
 from tests.support.turns import let_run
 from tests.unit.mqtt5.peers import TOPICS, Peer, run, said
@@ -141,7 +142,7 @@ def test_a_group_closes_to_all_when_what_was_published_is_out_and_not_before() -
         await let_run()
         assert noted.closed == [("g", ["alice"])]
         await binding.stop()  # gives it up
-        await asyncio.wait_for(closing, 10)
+        await asyncio.wait_for(closing, BOUND_S)
         assert noted.closed == [("g", ["alice"]), ("g", None)]
 
     run(scenario())

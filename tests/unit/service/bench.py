@@ -23,7 +23,6 @@ from tests.unit.engine.play import new_id
 
 T = TypeVar("T")
 TOPICS = Topics()
-BOUND_S = 60.0
 
 
 class _Jumping(selectors.SelectSelector):
