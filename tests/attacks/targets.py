@@ -89,6 +89,10 @@ class Target(Protocol):
         """Let the extension send an event."""
         ...
 
+    def events(self, topic: str, payload: bytes, count: int) -> None:
+        """Let it send many, as fast as the broker takes them."""
+        ...
+
     @property
     def broker(self) -> Broker:
         """The broker itself."""
@@ -170,7 +174,10 @@ class Ours:
             self.loop.call(settle)
 
     def event(self, topic: str, payload: bytes) -> None:
-        self.loop.call(lambda: self.binding.publish(topic, payload, None))
+        self.events(topic, payload, 1)
+
+    def events(self, topic: str, payload: bytes, count: int) -> None:
+        self.loop.call(lambda: [self.binding.publish(topic, payload, None) for _ in range(count)])
 
     def wait_for_connections(self, count: int) -> None:
         """Wait until no more than so many connections are left."""
@@ -252,7 +259,14 @@ class Stock:
         return self._broker
 
     def event(self, topic: str, payload: bytes) -> None:
-        self.loop.run(self.broker.internal_message_broadcast(topic, payload))
+        self.events(topic, payload, 1)
+
+    def events(self, topic: str, payload: bytes, count: int) -> None:
+        async def send() -> None:
+            for _ in range(count):
+                await self.broker.internal_message_broadcast(topic, payload)
+
+        self.loop.run(send())
 
     @property
     def filters(self) -> list[str]:
