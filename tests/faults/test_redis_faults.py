@@ -12,6 +12,7 @@ from tests.faults.telling import Tell
 from tests.faults.workers import Way, working
 from tests.support.mosquitto import Mosquitto
 from tests.support.redis_servers import (
+    KEEPING,
     QUICK,
     RedisServer,
     cluster,
@@ -24,8 +25,6 @@ from tests.support.tunnel import Tunnel
 
 pytestmark = [pytest.mark.usefixtures("quick"), pytest.mark.xdist_group("heavy")]
 
-SAFE: Final = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")
-"""What was answered is on disk."""
 TIMES: Final = 3
 CUT_S: Final = 10.0
 SLOW_CALLS: Final = 15
@@ -34,7 +33,7 @@ SLOW_CALLS: Final = 15
 def test_a_store_is_killed_and_started_again(tmp_path: Path, broker: Mosquitto, tell: Tell) -> None:
     binary = redis_binary() or missing("redis-server")
     with (
-        RedisServer(binary, *SAFE) as redis,
+        RedisServer(binary, *KEEPING) as redis,
         working(tmp_path, [Way(broker.port, redis.url)] * 3) as workers,
         load(broker.port, tell) as calls,
     ):

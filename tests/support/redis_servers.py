@@ -152,8 +152,8 @@ class RedisServer:
 
 QUICK = ("--save", "", "--appendonly", "no")
 """Keeps nothing on disk."""
-KEEPING = ("--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
-"""Keeps each command in a file before it is answered."""
+KEEPING = ("--save", "", "--appendonly", "yes", "--appendfsync", "always")
+"""Keeps each command on disk before it is answered; with `everysec` not, where the disk is busy."""
 _SYNCS_AT_ONCE = ("--repl-diskless-sync-delay", "0")
 
 
