@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ringline_broker.engine.groups.model import Group, Person, Standing
 from ringline_broker.service.ports import GroupChange, Mark, Store
+from ringline_broker.stores.marks import Handed
 from ringline_broker.stores.memory import MemoryStore
 from tests.stores.made import NOW
 from tests.stores.made_groups import dismissed, founded, later
@@ -57,6 +58,10 @@ class BothStores(RuleBasedStateMachine):
     store: Store
     runner: asyncio.Runner
     newest: int
+
+    def handed_of(self, _kind: str, _name: str, mark: int) -> Handed:
+        """What a store that was opened now knows to be handed over of a record whose mark it shows."""
+        return Handed(mark)  # it lost what was ahead
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -165,7 +170,7 @@ class GroupRules(BothStores):
             assert gid in kept
             assert kept[gid].mark <= held.mark, "a mark never runs ahead"
             assert kept[gid].mark in self.group_stood[gid], "a mark stands only where it was put"
-            self.model._group_marks[gid] = kept[gid].mark
+            self.model._groups_handed[gid] = self.handed_of("g", gid, kept[gid].mark)
 
     async def groups_seen_of(self, store: Store) -> dict[object, object]:
         seen: dict[object, object] = {"groups": await store.load_groups(dict.fromkeys(GIDS, USERS))}

@@ -239,7 +239,7 @@ class Histories(GroupRules, BlockRules):
             assert iid in kept
             assert kept[iid].mark <= held.mark, "a mark never runs ahead"
             assert kept[iid].mark in self.stood[iid], "a mark stands only where it was put"
-            self.model._marks[iid] = kept[iid].mark
+            self.model._handed[iid] = self.handed_of("i", iid, kept[iid].mark)
         self.check_restarted_groups()
         if self.owns_its_store:
             self.model._left = dict.fromkeys(self.model._left, 0)

@@ -48,7 +48,7 @@ def _add_invitations(server: RedisServer, expected: "defaultdict[str, Counter[st
         one = record.decode(stands.body)
         parties = () if one.is_tombstone else one.parties
         assert (one.iid, one.n, invitation_meta(one, parties)) == (iid, stands.n, stands.meta)
-        if stands.mark < one.n:
+        if stands.handed.mark < one.n:
             expected["unmarked:i"][iid] = 0
         if one.due is not None:
             expected["due"][iid] = 0
@@ -69,7 +69,7 @@ def _add_groups(server: RedisServer, expected: "defaultdict[str, Counter[str]]")
         stands = read(text)
         group = group_record.decode_group(stands.body)
         assert (group.gid, group.n, group_meta(group)) == (gid, stands.n, stands.meta)
-        if stands.mark < group.n:
+        if stands.handed.mark < group.n:
             expected["unmarked:g"][gid] = 0
         if group.dismissed is None:
             standing.add(gid)

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from ringline_broker.service.ports import Held, Mark, Store
 from ringline_broker.stores.redis.url import is_redis
 from ringline_broker.testing import ManualClock
@@ -29,6 +31,48 @@ def test_a_mark_goes_forward_and_over_nothing_that_was_not_handed_over(run: Run,
     assert mark_of(run, store, "i1") == 3, "another process handed all of it over"
     run(store.mark([Mark("i1", 0, 2), Mark("i1", 1, 2)]))
     assert mark_of(run, store, "i1") == 3, "it never goes back"
+
+
+def test_what_is_ahead_counts_once_what_is_before_it_is_marked(run: Run, store: Store) -> None:
+    """Another process handed over the second event, and is faster than whoever hands over the first."""
+    one, other = rung("i1", to=("ben", "cas", "dot")), rung("i2", to=("ben", "cas"))
+    two = accepted(one, "ben")
+    three = accepted(two, "cas")
+    put(run, store, one, other)
+    change(run, store, one, two)
+    run(store.mark([Mark("i1", 1, 2)]))
+    assert mark_of(run, store, "i1") == 0
+    change(run, store, two, three)
+    run(store.mark([Mark("i1", 2, 3), Mark("i2", 0, 1)]))
+    assert [held.invitation.iid for held in run(store.claim_unmarked(0, 10))] == ["i1"]
+    run(store.mark([Mark("i1", 0, 1)]))
+    assert mark_of(run, store, "i1") == three.n == 3
+    assert run(store.claim_unmarked(0, 10)) == []
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_of_two_that_are_ahead_and_do_not_touch_the_first_counts(run: Run, store: Store, first: bool) -> None:
+    versions = [rung("i1", to=("a", "b", "c", "d", "e"))]
+    put(run, store, versions[0])
+    for user in "abcd":
+        versions.append(accepted(versions[-1], user))
+        change(run, store, *versions[-2:])
+    ahead = [Mark("i1", 1, 2), Mark("i1", 3, 4)]
+    run(store.mark(ahead if first else ahead[::-1]))
+    run(store.mark([Mark("i1", 0, 1)]))
+    assert mark_of(run, store, "i1") == 2, "the other is handed over again"
+    run(store.mark([Mark("i1", 4, 5), Mark("i1", 3, 4), Mark("i1", 2, 3)]))
+    assert mark_of(run, store, "i1") == 5, "these touch, so both are remembered"
+
+
+def test_a_mark_beyond_the_newest_version_is_nothing(run: Run, store: Store) -> None:
+    one = rung("i1", to=("ben", "cas"))
+    put(run, store, one)
+    run(store.mark([Mark("i1", 0, 2), Mark("i1", 1, 2)]))
+    change(run, store, one, accepted(one, "ben"))
+    assert mark_of(run, store, "i1") == 0
+    run(store.mark([Mark("i1", 0, 1)]))
+    assert mark_of(run, store, "i1") == 1
 
 
 def test_marks_hold_while_others_are_committed(run: Run, store: Store) -> None:

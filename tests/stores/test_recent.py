@@ -17,7 +17,7 @@ def remember(memory: Recent, *iids: str, size: int = 100) -> None:
 def test_it_has_what_was_written_last_with_its_mark() -> None:
     memory = Recent()
     remember(memory, "i1", "i2")
-    memory.marked([Mark("i1", 0, 1), Mark("i2", 1, 2), Mark("i3", 0, 1)])
+    memory.marked([Mark("i1", 0, 1), Mark("i3", 0, 1)])
     memory.committed([Change(invitation("i1", n=2), 1)], [True])
     assert memory.get(["i1", "i2", "i3"]) == {"i1": Held(invitation("i1", n=2), 1), "i2": Held(invitation("i2"), 0)}
 

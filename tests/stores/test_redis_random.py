@@ -9,11 +9,13 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import invariant, rule
 
+from ringline_broker.stores.marks import Handed
 from ringline_broker.stores.redis.store import RedisStore
 from ringline_broker.stores.redis.url import parse
+from ringline_broker.stores.redis.values import read
 from tests.stores.histories import Histories
 from tests.stores.kinds import MachineTime
-from tests.stores.redis_keys import indexes_in, indexes_of_records
+from tests.stores.redis_keys import BASE, indexes_in, indexes_of_records
 from tests.support.redis_servers import RedisServer
 
 
@@ -29,6 +31,11 @@ class RedisHistories(Histories):
 
     def open(self) -> RedisStore:
         return RedisStore(parse(self.server.url), self.clock, MachineTime(self.clock))
+
+    def handed_of(self, kind: str, name: str, mark: int) -> Handed:
+        handed = read(self.server.call("GET", f"{BASE}{kind}:{name}".encode())).handed
+        assert handed.mark == mark
+        return handed
 
     @rule()
     def the_process_is_killed(self) -> None:

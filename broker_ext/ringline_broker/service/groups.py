@@ -121,7 +121,7 @@ class Groups:
             BrokerUnavailable: the broker does not change permissions.
         """
         late = await self._store.claim_unmarked_groups(self._lease_ms, limit)
-        handed: list[asyncio.Task[None]] = []
+        handed: list[asyncio.Future[None]] = []
         for view, mark in late:
             if view.group is not None and not self._marking.version(view.group.gid):
                 self._counters.recovered += 1
@@ -227,7 +227,7 @@ class Groups:
             for task, reply in plan.replies:
                 self._reply(plan, task, reply)
 
-    async def _follow_up(self, group: Group, since: int) -> asyncio.Task[None]:
+    async def _follow_up(self, group: Group, since: int) -> asyncio.Future[None]:
         """Open the topic to who came and close it to who left, settle the invitations of those, publish; a dismissed
         group's topic closes last. The mark follows when the broker has it all; what is returned ends then.
         """
@@ -236,8 +236,7 @@ class Groups:
             await self._let_hear(group.gid, one)
         if gone := [one for one in moved if isinstance(one, Departure)]:
             await self._settle(group.gid, gone)
-        handed = self._outbox.group_news(group, since, await self._audience.of((group.gid,)))
-        lost = asyncio.ensure_future(handed)
+        lost = self._outbox.group_news(group, since, await self._audience.of((group.gid,)))
         if group.dismissed is not None and (closing := self._binding.close_group(group.gid, None)) is not None:
             await closing
         return self._marking.expect([Mark(group.gid, since, group.n)], lost)

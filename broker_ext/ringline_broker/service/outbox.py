@@ -1,7 +1,8 @@
 """What one turn publishes: per topic one message with all its events, cut where it would grow too large."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,14 +16,16 @@ from ringline_broker.engine.groups.model import Group
 from ringline_broker.engine.log import events_since, message_for, recipients_since, ttl_for
 from ringline_broker.engine.model import MEMBERS, Invitation, LogEvent
 from ringline_broker.metrics import Counters
+from ringline_broker.service.handover import Lost, Said, Sent, lost_of, when_said
 from ringline_broker.service.membership import Audience
 from ringline_broker.service.ports import Binding, Reach
+
+log = logging.getLogger(__name__)
 
 REACH_WAIT_S = 1.0
 """How long the inviter's copy waits for the broker to say who is offline, seconds."""
 _MAX_PER_MESSAGE = 65_535
 _HEAD_BYTES = 3
-_NOTHING: frozenset[str] = frozenset()
 
 
 class News(NamedTuple):
@@ -57,7 +60,7 @@ class Outbox:
     def publish(
         self, news: list[News], now_ms: int, alone: Callable[[Invitation], None],
         members: Mapping[str, Sequence[str]] | None = None,
-    ) -> Awaitable[frozenset[str]]:  # fmt: skip
+    ) -> Lost:  # fmt: skip
         """Hand the events of these invitations to the broker; what can be handed over is, before this returns.
 
         An inviter's copies of a new invitation come last, since they say who is offline.
@@ -69,7 +72,7 @@ class Outbox:
             members: those of each group of these, where the broker has no topics for groups.
 
         Returns:
-            To be awaited until the broker has everything: the ids of which something was given up.
+            The ids of which something was given up; a future of them where the broker takes time to tell.
         """
         letters = _Letters()
         fresh: list[_Fresh] = []
@@ -84,9 +87,11 @@ class Outbox:
                     for topic in self._topics_of(one.invitation, user, members or {}):
                         letters.add(topic, packed, expiry_ms, one.invitation.iid)
         sent = self._send_all(letters)
+        if not fresh:
+            return _when_lost(sent)
         if all(isinstance(one.said, Reach) for one in sent):
-            return _lost(sent + self._tell_inviters(fresh, sent, alone))
-        return self._wait_and_tell(fresh, sent, alone)
+            return _when_lost(sent + self._tell_inviters(fresh, sent, alone))
+        return self._tell_later(fresh, sent, alone)
 
     def _topics_of(self, invitation: Invitation, user: str, members: Mapping[str, Sequence[str]]) -> list[str]:
         return self._group_topics(invitation.gid, members) if user == MEMBERS else [self._topics.events(user)]
@@ -98,7 +103,7 @@ class Outbox:
 
     def group_news(
         self, group: Group, since: int, members: Mapping[str, Sequence[str]] | None = None
-    ) -> Awaitable[frozenset[str]]:
+    ) -> Lost:
         """Publish a group's events after version `since`: on its topic, or to its members where there is none; and to
         the users that they name. Returns as `publish`.
         """
@@ -109,7 +114,7 @@ class Outbox:
             named = [self._topics.events(user) for user in event.to]
             for topic in dict.fromkeys((*for_all, *named) if event.for_all else named):
                 letters.add(topic, packed, None, group.gid)
-        return _lost(self._send_all(letters))
+        return _when_lost(self._send_all(letters))
 
     def answer(self, user: str, device: str, payload: bytes) -> None:
         """Answer one device."""
@@ -119,29 +124,40 @@ class Outbox:
         """Publish one event that is not part of a log."""
         self._send(self._topics.events(user), join_events([packed]), None)
 
-    def _send(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach | Awaitable[Reach]:
+    def _send(self, topic: str, payload: bytes, expiry_ms: int | None) -> Said:
         self._counters.messages += 1
         return self._binding.publish(topic, payload, expiry_ms)
 
-    def _send_all(self, letters: "_Letters") -> "list[_Sent]":
+    def _send_all(self, letters: "_Letters") -> list[Sent]:
         return [
-            _Sent(topic, self._send(topic, payload, expiry_ms), names)
+            Sent(topic, self._send(topic, payload, expiry_ms), names)
             for topic, payload, expiry_ms, names in letters.sealed()
         ]
 
-    async def _wait_and_tell(
-        self, fresh: "list[_Fresh]", sent: "list[_Sent]", alone: Callable[[Invitation], None]
-    ) -> frozenset[str]:
-        sent = _as_futures(sent)
-        await _said(sent, asyncio.get_running_loop().time() + REACH_WAIT_S)
-        return await _lost(sent + self._tell_inviters(fresh, sent, alone))
+    def _tell_later(
+        self, fresh: "list[_Fresh]", sent: list[Sent], alone: Callable[[Invitation], None]
+    ) -> asyncio.Future[frozenset[str]]:
+        """Tell inviters when the broker has said whom the others' copies reached, or after a second."""
+        lost: asyncio.Future[frozenset[str]] = asyncio.get_running_loop().create_future()
+
+        def tell() -> None:
+            try:
+                both = sent + self._tell_inviters(fresh, sent, alone)
+            except Exception:
+                log.exception("inviters were not told; recovery tells them after the lease")
+                lost.set_result(frozenset(one.invitation.iid for one in fresh) | lost_of(sent))
+                return
+            when_said(both, lambda: lost.set_result(lost_of(both)))
+
+        when_said(sent, tell, REACH_WAIT_S)
+        return lost
 
     def _tell_inviters(
-        self, fresh: "list[_Fresh]", sent: "list[_Sent]", alone: Callable[[Invitation], None]
-    ) -> "list[_Sent]":
+        self, fresh: "list[_Fresh]", sent: list[Sent], alone: Callable[[Invitation], None]
+    ) -> list[Sent]:
         if not fresh:
             return []
-        letters, told = _Letters(), {one.topic: _reach(one) for one in sent}
+        letters, told = _Letters(), {one.topic: one.reach for one in sent}
         for invitation, copies, expiry_ms in fresh:
             offline = tuple([u for u in invitation.seats if invitation.is_invitee(u)
                              and told.get(self._topics.events(u)) is Reach.NOBODY])  # fmt: skip
@@ -152,48 +168,13 @@ class Outbox:
         return self._send_all(letters)
 
 
-class _Sent(NamedTuple):
-    """A message that was handed over, what the broker said of it or will say, and whose events are in it."""
-
-    topic: str
-    said: Reach | Awaitable[Reach]
-    names: Collection[str]
-
-
-def _as_futures(sent: list[_Sent]) -> list[_Sent]:
-    return [one if isinstance(one.said, Reach) else one._replace(said=asyncio.ensure_future(one.said)) for one in sent]
-
-
-async def _said(sent: list[_Sent], until_s: float | None) -> None:
-    """Wait until the broker has said something of each, at most until then. One after the other, since what is
-    acknowledged together needs one wait.
-    """
-    loop = asyncio.get_running_loop()
-    for one in sent:
-        if isinstance(one.said, asyncio.Future) and not one.said.done():
-            left_s = None if until_s is None else max(0, until_s - loop.time())
-            await asyncio.wait((one.said,), timeout=left_s)
-
-
-def _reach(one: _Sent) -> Reach:
-    """What the broker has said; what it did not say in time, or cannot say, is unknown."""
-    said = one.said
-    if isinstance(said, Reach):
-        return said
-    if isinstance(said, asyncio.Future) and said.done() and not said.cancelled() and said.exception() is None:
-        told: Reach = said.result()
-        return told
-    return Reach.UNKNOWN
-
-
-async def _lost(sent: list[_Sent]) -> frozenset[str]:
-    """Whose events were given up, in part or all; known when the broker has said something of each message."""
-    if any(not isinstance(one.said, Reach) for one in sent):
-        sent = _as_futures(sent)
-        await _said(sent, None)
-    elif not any(one.said is Reach.LOST for one in sent):
-        return _NOTHING
-    return frozenset(name for one in sent if _reach(one) is Reach.LOST for name in one.names)
+def _when_lost(sent: list[Sent]) -> Lost:
+    """Whose events were given up, as soon as it is known of all."""
+    if all(isinstance(one.said, Reach) for one in sent):
+        return lost_of(sent)
+    lost: asyncio.Future[frozenset[str]] = asyncio.get_running_loop().create_future()
+    when_said(sent, lambda: lost.set_result(lost_of(sent)))
+    return lost
 
 
 class _Copies:

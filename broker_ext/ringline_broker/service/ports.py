@@ -73,10 +73,6 @@ class Mark(NamedTuple):
     since: int
     to: int
 
-    def moved(self, stands: int) -> int:
-        """Where a mark stands after this one: it goes forward, and over no event that was not handed over."""
-        return self.to if self.since <= stands < self.to else stands
-
 
 class Held(NamedTuple):
     """An invitation as the store has it, with the version up to which its events were handed to the broker."""
@@ -206,7 +202,10 @@ class Store(GroupStore, BlockStore, Protocol):
         ...
 
     async def mark(self, marks: Sequence[Mark]) -> None:
-        """Move marks, see `Mark.moved`. May lag, need not be durable."""
+        """Move marks: each goes forward, and over no event that was not handed over. One that is ahead, because another
+        process is just handing over what is before it, counts once that is marked; one beyond the newest version is
+        nothing. May lag, need not be durable.
+        """
         ...
 
     async def claim_unmarked(self, lease_ms: int, limit: int) -> list[Held]:
@@ -281,7 +280,7 @@ class Binding(Protocol):
         """
         ...
 
-    def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach | Awaitable[Reach]:
+    def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach | asyncio.Future[Reach]:
         """Hand a message over, in order with those before it, QoS 1.
 
         Args:

@@ -29,7 +29,7 @@ class Recovered(NamedTuple):
     """
 
     claimed: int
-    handed: Collection[asyncio.Task[None]]
+    handed: Collection[asyncio.Future[None]]
 
 
 Recover = Callable[[int], Awaitable[Recovered]]

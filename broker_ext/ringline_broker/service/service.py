@@ -14,6 +14,7 @@ from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import (
     Ask,
     Deadline,
+    Done,
     Drop,
     Limits,
     NobodyOnline,
@@ -53,12 +54,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Plan:
-    """What a turn makes of one invitation; up to the version `mark` the broker has its events, or is getting them."""
+    """What a turn makes of one invitation; up to the version `mark` the broker has its events, or is getting them from
+    this process.
+    """
 
     held: Held | None
     mark: int
     invitation: Invitation | None
     replies: list[tuple[Task, Reply]] = field(default_factory=list)
+
+    def since(self, before_ms: int) -> int:
+        """After which version this process publishes. What another one committed not before this time is that one's to
+        publish: else every answer to an invitation of a hundred would ring them all again. Unless somebody asks again,
+        and so may not have heard.
+        """
+        if self.held is None or self.version <= self.mark or any(_is_repeated(reply) for _, reply in self.replies):
+            return self.mark
+        oldest = next(event for event in self.held.invitation.events if event.n > self.mark)
+        return self.mark if oldest.ts < before_ms else self.version
 
     @property
     def version(self) -> int:
@@ -337,10 +350,11 @@ class Service:
         return await self._outbox.audience.of({one.invitation.gid for one in news if one.invitation.gid})
 
     async def _publish(self, plans: list[_Plan]) -> None:
+        before_ms = self._store.now() - self._settings.lease_s * 1000
         news = [
-            News(plan.invitation, plan.mark)
+            News(plan.invitation, since)
             for plan in plans
-            if plan.invitation is not None and plan.invitation.n > plan.mark
+            if plan.invitation is not None and plan.invitation.n > (since := plan.since(before_ms))
         ]
         members = await self._members(news)
         # before the news: a device that rings and answers in one turn is heard to ring first
@@ -353,7 +367,7 @@ class Service:
         for one in news:
             self._timers.look_at(one.invitation.due)
 
-    def _hand_over(self, news: list[News], members: dict[str, list[str]] | None) -> asyncio.Task[None]:
+    def _hand_over(self, news: list[News], members: dict[str, list[str]] | None) -> asyncio.Future[None]:
         """Publish, and mark once the broker has it."""
         lost = self._outbox.publish(news, self._store.now(), self._was_alone, members)
         return self._marking.expect([Mark(one.invitation.iid, one.since, one.invitation.n) for one in news], lost)
@@ -370,3 +384,7 @@ class Service:
             for task in todo:
                 if task.request is not None and isinstance(task.command, Ask):
                     self._replies.unavailable(task.command.user, task.request)
+
+
+def _is_repeated(reply: Reply) -> bool:
+    return isinstance(reply, Done) and reply.repeated

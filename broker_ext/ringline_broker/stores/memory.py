@@ -7,6 +7,7 @@ from ringline_broker.engine.groups.model import Group
 from ringline_broker.engine.model import Invitation
 from ringline_broker.service.clock import SteadyTime
 from ringline_broker.service.ports import Change, Clock, Held, Mark, Usage
+from ringline_broker.stores.marks import Handed
 from ringline_broker.stores.memory_blocks import MemoryBlocks
 from ringline_broker.stores.memory_groups import MemoryGroups, claimed, take_out
 
@@ -17,7 +18,7 @@ class MemoryStore(MemoryGroups, MemoryBlocks):
     def __init__(self, clock: Clock) -> None:
         super().__init__(SteadyTime(clock))
         self._invitations: dict[str, Invitation] = {}
-        self._marks: dict[str, int] = {}
+        self._handed: dict[str, Handed] = {}
         self._left: dict[str, int] = {}
         """When each was committed or claimed last."""
         self._due: dict[str, int] = {}
@@ -52,7 +53,7 @@ class MemoryStore(MemoryGroups, MemoryBlocks):
             for user in invitation.parties:
                 self._iids_of[user].add(iid)
         self._invitations[iid] = invitation
-        self._marks.setdefault(iid, 0)
+        self._handed.setdefault(iid, Handed())
         self._left[iid] = self.now()
         if invitation.ended is None:
             self._open[invitation.inviter].add(iid)
@@ -90,13 +91,13 @@ class MemoryStore(MemoryGroups, MemoryBlocks):
         """Move marks."""
         self._check_open()
         for mark in marks:
-            if mark.iid in self._marks:
-                self._marks[mark.iid] = mark.moved(self._marks[mark.iid])
+            if mark.iid in self._handed:
+                self._handed[mark.iid] = self._handed[mark.iid].after(mark, self._invitations[mark.iid].n)
 
     async def claim_unmarked(self, lease_ms: int, limit: int) -> list[Held]:
         """Claim invitations with events that may not have been handed over."""
         self._check_open()
-        late = [iid for iid, invitation in self._invitations.items() if self._marks[iid] < invitation.n]
+        late = [iid for iid, invitation in self._invitations.items() if self._handed[iid].mark < invitation.n]
         return [self._held(iid) for iid in claimed(self._left, late, self.now(), lease_ms, limit)]
 
     async def of_user(self, user: str, since_ms: int | None, after: str, limit: int) -> list[Invitation]:
@@ -144,7 +145,7 @@ class MemoryStore(MemoryGroups, MemoryBlocks):
         return len(old)
 
     def _forget(self, invitation: Invitation) -> None:
-        del self._invitations[invitation.iid], self._marks[invitation.iid], self._left[invitation.iid]
+        del self._invitations[invitation.iid], self._handed[invitation.iid], self._left[invitation.iid]
         self._add_bytes(invitation.inviter, -invitation.size)
         for user in invitation.parties:
             take_out(self._iids_of, user, invitation.iid)
@@ -154,7 +155,7 @@ class MemoryStore(MemoryGroups, MemoryBlocks):
         self._closed = True
 
     def _held(self, iid: str) -> Held:
-        return Held(self._invitations[iid], self._marks[iid])
+        return Held(self._invitations[iid], self._handed[iid].mark)
 
     def _having(self, users: Collection[str]) -> Iterator[Invitation]:
         """The invitations and tombstones that any of these users has a part in."""

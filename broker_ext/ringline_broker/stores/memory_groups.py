@@ -7,6 +7,7 @@ from ringline_broker.engine.groups.model import Group, GroupView, Person, Standi
 from ringline_broker.service.clock import SteadyTime
 from ringline_broker.service.ports import GroupChange, HeldGroup, Mark
 from ringline_broker.stores.closable import Closable
+from ringline_broker.stores.marks import Handed
 
 
 class MemoryGroups(Closable):
@@ -16,7 +17,7 @@ class MemoryGroups(Closable):
         super().__init__()
         self._time = time
         self._groups: dict[str, Group] = {}
-        self._group_marks: dict[str, int] = {}
+        self._groups_handed: dict[str, Handed] = {}
         self._groups_left: dict[str, int] = {}
         """When each was committed or claimed last."""
         self._people: dict[str, dict[str, Person]] = {}
@@ -46,7 +47,7 @@ class MemoryGroups(Closable):
             return False
         self._groups[group.gid] = group
         self._gids_made[group.maker].add(group.gid)
-        self._group_marks.setdefault(group.gid, 0)
+        self._groups_handed.setdefault(group.gid, Handed())
         self._groups_left[group.gid] = self.now()
         rows = self._people.setdefault(group.gid, {})
         people = change.people if group.dismissed is None else dict.fromkeys(rows)
@@ -65,13 +66,13 @@ class MemoryGroups(Closable):
         """Move marks."""
         self._check_open()
         for mark in marks:
-            if mark.iid in self._group_marks:
-                self._group_marks[mark.iid] = mark.moved(self._group_marks[mark.iid])
+            if mark.iid in self._groups_handed:
+                self._groups_handed[mark.iid] = self._groups_handed[mark.iid].after(mark, self._groups[mark.iid].n)
 
     async def claim_unmarked_groups(self, lease_ms: int, limit: int) -> list[HeldGroup]:
         """Claim groups with events whose consequences may not have happened."""
         self._check_open()
-        late = [gid for gid, group in self._groups.items() if self._group_marks[gid] < group.n]
+        late = [gid for gid, group in self._groups.items() if self._groups_handed[gid].mark < group.n]
         return [self._held_group(gid, ()) for gid in claimed(self._groups_left, late, self.now(), lease_ms, limit)]
 
     async def people(self, gid: str, standing: Standing, after: str, limit: int) -> list[Person]:
@@ -89,12 +90,12 @@ class MemoryGroups(Closable):
 
     def _forget_group(self, gid: str) -> None:
         take_out(self._gids_made, self._groups[gid].maker, gid)
-        del self._groups[gid], self._group_marks[gid], self._groups_left[gid], self._people[gid]
+        del self._groups[gid], self._groups_handed[gid], self._groups_left[gid], self._people[gid]
 
     def _held_group(self, gid: str, users: Collection[str]) -> HeldGroup:
         rows = self._people[gid]
         return HeldGroup(GroupView(self._groups[gid], {user: rows[user] for user in users if user in rows}),
-                         self._group_marks[gid])  # fmt: skip
+                         self._groups_handed[gid].mark)  # fmt: skip
 
 
 def claimed(left: dict[str, int], late: Iterable[str], now: int, lease_ms: int, limit: int) -> list[str]:

@@ -37,11 +37,11 @@ class Recent:
                 self._remember(Held(invitation, 0 if known is None else known.mark))
 
     def marked(self, marks: Sequence[Mark]) -> None:
-        """Move marks."""
+        """Move marks, none of which is ahead."""
         for mark in marks:
             held = self._held.get(mark.iid)
             if held is not None:
-                self._held[mark.iid] = held._replace(mark=mark.moved(held.mark))
+                self._held[mark.iid] = held._replace(mark=max(held.mark, mark.to))
 
     def forget(self, iids: Collection[str]) -> None:
         """Forget these."""

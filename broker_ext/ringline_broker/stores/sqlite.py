@@ -157,9 +157,9 @@ class SqliteStore(SqliteGroups, SqliteBlocks):
     async def mark(self, marks: Sequence[Mark]) -> None:
         """Remember marks; they are written with the next commit, since a mark may lag and costs no transaction so."""
         self._check_open()
-        self._recent.marked(marks)
-        self._late.marked(marks)
-        self._marks.add(marks)
+        moved = self._late.marked(marks)
+        self._recent.marked(moved)
+        self._marks.add(moved)
 
     async def claim_unmarked(self, lease_ms: int, limit: int) -> list[Held]:
         """Claim invitations with events that may not have been handed over."""

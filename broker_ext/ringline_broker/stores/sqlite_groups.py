@@ -74,8 +74,7 @@ class SqliteGroups(SqliteBase):
     async def mark_groups(self, marks: Sequence[Mark]) -> None:
         """Remember marks; they are written with the next commit."""
         self._check_open()
-        self._late_groups.marked(marks)
-        self._group_marks.add(marks)
+        self._group_marks.add(self._late_groups.marked(marks))
 
     async def claim_unmarked_groups(self, lease_ms: int, limit: int) -> list[HeldGroup]:
         """Claim groups with events whose consequences may not have happened."""

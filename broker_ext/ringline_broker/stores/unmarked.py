@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ringline_broker.service.ports import Mark
+from ringline_broker.stores.marks import Handed
 
 
 class Row(NamedTuple):
@@ -19,7 +20,7 @@ class Row(NamedTuple):
 @dataclass(slots=True)
 class _Late:
     n: int
-    mark: int
+    handed: Handed
     left_ms: int
 
 
@@ -31,7 +32,7 @@ class Unmarked:
     """
 
     def __init__(self, rows: Iterable[Row]) -> None:
-        self._late = {row.name: _Late(row.n, row.mark, 0) for row in rows}
+        self._late = {row.name: _Late(row.n, Handed(row.mark), 0) for row in rows}
         self._queue = [(0, name.encode()) for name in self._late]
         """By time; one that was committed, claimed or marked since is passed over when its turn comes."""
         heapq.heapify(self._queue)
@@ -40,19 +41,24 @@ class Unmarked:
         """A version was written. Where none was late before it, all of that one was handed over."""
         known = self._late.get(name)
         if known is None:
-            self._late[name] = _Late(n, expected, now_ms)
+            self._late[name] = _Late(n, Handed(expected), now_ms)
         else:
             known.n, known.left_ms = n, now_ms
         heapq.heappush(self._queue, (now_ms, name.encode()))
 
-    def marked(self, marks: Sequence[Mark]) -> None:
-        """Marks were moved."""
+    def marked(self, marks: Sequence[Mark]) -> list[Mark]:
+        """Move marks; what comes of it: each of these from where one stands to where it goes."""
+        moved: list[Mark] = []
         for mark in marks:
             known = self._late.get(mark.iid)
-            if known is not None:
-                known.mark = mark.moved(known.mark)
-                if known.mark >= known.n:
-                    del self._late[mark.iid]
+            if known is None:
+                continue
+            before, known.handed = known.handed.mark, known.handed.after(mark, known.n)
+            if known.handed.mark > before:
+                moved.append(Mark(mark.iid, before, known.handed.mark))
+            if known.handed.mark >= known.n:
+                del self._late[mark.iid]
+        return moved
 
     def forget(self, names: Iterable[str]) -> None:
         """These are no more."""

@@ -162,13 +162,13 @@ class Broker:
         self.has_group_topics = True
         self.is_responsive = True
         self.messages: list[tuple[str, bytes, int | None]] = []
-        self.reach: dict[str, Reach | Callable[[], Awaitable[Reach]]] = {}
+        self.reach: dict[str, Reach | Callable[[], asyncio.Future[Reach]]] = {}
         self.breaks = False
         self.opened: list[tuple[str, tuple[str, ...]]] = []
         self.closed: list[tuple[str, tuple[str, ...] | None]] = []
         self.permits: Callable[[str], Awaitable[None]] | None = None
 
-    def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach | Awaitable[Reach]:
+    def publish(self, topic: str, payload: bytes, expiry_ms: int | None) -> Reach | asyncio.Future[Reach]:
         """Remember."""
         if self.breaks:
             self.breaks = False

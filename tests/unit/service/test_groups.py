@@ -20,6 +20,7 @@ from ringline.protocol.group_requests import (
 )
 from ringline.protocol.shapes import GroupEvent
 from ringline_broker.service.service import Service
+from ringline_broker.stores.marks import Handed
 from tests.support.turns import let_run
 from tests.unit.engine.play import IID, accept, invite, new_id
 from tests.unit.service.bench import TOPICS, Bench, run
@@ -297,7 +298,7 @@ def test_what_is_made_after_somebody_came_back_is_not_settled_by_their_having_le
             await bench.ask("ann", invite("ben", gid="g"))
             view, _ = (await bench.store.load_groups({"g": ()}))["g"]
             assert view.group is not None
-            bench.store._group_marks["g"] = 1  # a crash took the marks
+            bench.store._groups_handed["g"] = Handed(1)  # a crash took the marks
             bench.clock.advance(LEASE_MS)
             again = Service(bench.store, bench.broker, bench.clock, bench.settings)
             await again.start()

@@ -1,7 +1,7 @@
 """Handing events to the broker: who is offline, in how many messages, and for how long they are of use."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
 
@@ -21,7 +21,7 @@ def _offline(bench: Bench, user: str = "ann") -> tuple[str, ...]:
     return invited.offline
 
 
-def _later(reach: Reach) -> Callable[[], Awaitable[Reach]]:
+def _later(reach: Reach) -> Callable[[], asyncio.Future[Reach]]:
     """A broker that takes some time to tell."""
 
     async def told() -> Reach:
@@ -31,7 +31,7 @@ def _later(reach: Reach) -> Callable[[], Awaitable[Reach]]:
     return lambda: asyncio.create_task(told())
 
 
-def _never() -> Awaitable[Reach]:
+def _never() -> asyncio.Future[Reach]:
     return asyncio.get_running_loop().create_future()
 
 

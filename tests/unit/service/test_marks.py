@@ -38,19 +38,6 @@ def test_a_repeat_publishes_what_may_not_have_been() -> None:
     run(main)
 
 
-def test_what_was_published_is_marked_even_though_the_store_was_away_for_a_moment() -> None:
-    async def main() -> None:
-        async with Bench() as bench:
-            bench.store.down = {"mark"}
-            await bench.ask("ann", invite("bob"))
-            bench.store.down = set()
-            await bench.ask("bob", accept())
-            assert await bench.mark_of(IID) == 2
-            assert bench.broker.names("bob") == ["invited", "invited", "accepted"]
-
-    run(main)
-
-
 def test_what_is_handed_over_while_an_earlier_version_waits_for_its_mark_is_marked_in_the_end() -> None:
     async def main() -> None:
         async with Bench() as bench:

@@ -3,7 +3,7 @@
 import asyncio
 
 from ringline.protocol.group_requests import AddMembers, CreateGroup, DismissGroup, RemoveMembers, SyncGroup
-from ringline_broker.service.ports import BrokerUnavailable, Reach
+from ringline_broker.service.ports import BrokerUnavailable, Mark, Reach
 from ringline_broker.service.recovery import AT_ONCE
 from tests.support.turns import let_run
 from tests.unit.engine.play import IID, accept, invite
@@ -80,6 +80,68 @@ def test_what_follows_something_lost_is_not_marked_either_and_is_recovered_with_
             await pass_time(bench)
             assert bench.broker.names("ann")[-2:] == ["invited", "accepted"]
             assert await bench.mark_of(IID) == 2
+
+    run(main)
+
+
+def test_a_mark_that_the_store_did_not_take_costs_a_repeat_after_the_lease_and_no_more() -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            bench.store.down = {"mark"}
+            await bench.ask("ann", invite("bob"))
+            bench.store.down = set()
+            await bench.ask("bob", accept())
+            assert bench.broker.names("bob") == ["invited", "accepted"]
+            assert await bench.mark_of(IID) == 0, "what came first is not marked"
+            await pass_time(bench)
+            assert await bench.mark_of(IID) == 2
+            await pass_time(bench)
+            assert bench.broker.names("bob") == ["invited", "accepted"] * 2
+
+    run(main)
+
+
+def test_what_another_process_is_just_publishing_is_not_published_by_this_one() -> None:
+    """Else every answer to an invitation of a hundred, decided by another worker, would ring them all again."""
+    guests = [f"guest-{number}" for number in range(20)]
+
+    async def main() -> None:
+        async with Bench() as bench:
+            await bench.elsewhere("ann", invite(*guests, answers=None))
+            for guest in guests:
+                await bench.ask(guest, accept())
+            assert bench.broker.names("ann") == ["accepted"] * 20
+            assert {name for guest in guests for name in bench.broker.names(guest)} == {"accepted", "ended"}
+            assert await bench.mark_of(IID) == 0, "nobody has said that the first was handed over"
+            await bench.store.mark([Mark(IID, 0, 1)])
+            assert await bench.mark_of(IID) == (await bench.invitation(IID)).n
+            await pass_time(bench)
+            assert bench.service.counters.recovered == 0
+
+    run(main)
+
+
+def test_what_another_process_left_goes_with_what_this_one_decides_after_the_lease() -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            await bench.elsewhere("ann", invite("bob", "cid"))
+            bench.broker.is_responsive = False  # so that it is not recovered
+            bench.clock.advance(LEASE_MS + 1)
+            await bench.ask("bob", accept())
+            assert bench.broker.names("bob") == ["invited", "accepted"]
+            assert bench.service.counters.recovered == 0
+
+    run(main)
+
+
+def test_who_asks_again_hears_what_another_process_may_not_have_published() -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            request = invite("bob")
+            await bench.elsewhere("ann", request)
+            await bench.ask("ann", request)
+            assert bench.broker.names("ann") == bench.broker.names("bob") == ["invited"]
+            assert await bench.mark_of(IID) == 1
 
     run(main)
 

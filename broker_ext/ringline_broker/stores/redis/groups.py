@@ -153,4 +153,4 @@ class RedisGroups(RedisBase):
 def _held(text: bytes, rows: Sequence[bytes | None]) -> HeldGroup:
     record = read(text)
     people = [decode_person(row[1:]) for row in rows if row is not None]
-    return HeldGroup(GroupView(decode_group(record.body), {one.user: one for one in people}), record.mark)
+    return HeldGroup(GroupView(decode_group(record.body), {one.user: one for one in people}), record.handed.mark)

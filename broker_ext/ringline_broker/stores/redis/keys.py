@@ -5,7 +5,7 @@ from zlib import crc32
 
 from ringline_broker.engine.groups.model import Standing
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 LETTERS: Final = {Standing.MEMBER: "m", Standing.APPLICANT: "a", Standing.BANNED: "b", Standing.LEFT: "l"}
 """What stands for a standing, before a row and in keys."""
 

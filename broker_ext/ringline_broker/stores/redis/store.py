@@ -83,7 +83,7 @@ class RedisStore(RedisGroups, RedisBlocks, RedisListing):
         iids = await self._claim("unmarked:i", now - lease_ms, now, limit)
         texts = await self._read("i:", iids)
         records = [read(texts[iid]) for iid in iids if iid in texts]
-        return [_held(record) for record in records if record.mark < record.n]
+        return [_held(record) for record in records if record.handed.mark < record.n]
 
     async def count_open(self) -> int:
         """How many invitations are open."""
@@ -182,7 +182,7 @@ class RedisStore(RedisGroups, RedisBlocks, RedisListing):
 
 
 def _held(record: Record) -> Held:
-    return Held(decode(record.body), record.mark)
+    return Held(decode(record.body), record.handed.mark)
 
 
 def _sum(rows: Sequence[Sequence[bytes | None]]) -> Usage:

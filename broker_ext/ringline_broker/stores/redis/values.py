@@ -8,21 +8,23 @@ import msgpack
 from ringline_broker.engine.groups.model import Group
 from ringline_broker.engine.model import Invitation
 from ringline_broker.service.ports import StoreUnavailable
+from ringline_broker.stores.marks import Handed
 
-_HEAD: Final = Struct(">IIQI")
+_HEAD: Final = Struct(">IIIIQI")
 
 
 class Record(NamedTuple):
     """A record as it lies there.
 
     Attributes:
+        handed: what of its events was handed to the broker.
         ticket: orders records by when they were first written.
         meta: what scripts look at, packed.
         body: the invitation or group, packed.
     """
 
     n: int
-    mark: int
+    handed: Handed
     ticket: int
     meta: bytes
     body: bytes
@@ -61,5 +63,5 @@ def read(text: bytes) -> Record:
     start = _HEAD.size
     if len(text) < start:
         raise StoreUnavailable(f"a record cannot be read: it has {len(text)} bytes")
-    n, mark, ticket, length = _HEAD.unpack_from(text)
-    return Record(n, mark, ticket, text[start : start + length], text[start + length :])
+    n, mark, since, to, ticket, length = _HEAD.unpack_from(text)
+    return Record(n, Handed(mark, since, to), ticket, text[start : start + length], text[start + length :])

@@ -70,7 +70,7 @@ local function change(key, arg)
   ticket = old and old.ticket or tonumber(ticket)
   local meta = cmsgpack.unpack(ARGV[arg + 7])
   local ended = meta[3]
-  add(records, KEYS[key], packed(n, mark, ticket, ARGV[arg + 7], ARGV[arg + 8]))
+  add(records, KEYS[key], packed(n, old, ticket, ARGV[arg + 7], ARGV[arg + 8]))
   count_usage(KEYS[key + 1], old, meta[1], meta[2], ended and 0 or 1)
   if due ~= '' then
     add(to_due, due, iid)

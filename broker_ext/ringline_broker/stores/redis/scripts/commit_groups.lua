@@ -58,7 +58,7 @@ local function change(key, arg, puts, drops)
   end
   local mark = old and old.mark or 0
   local ticket = old and old.ticket or tonumber(ARGV[arg + 4])
-  redis.call('SET', KEYS[key], packed(n, mark, ticket, ARGV[arg + 5], ARGV[arg + 6]))
+  redis.call('SET', KEYS[key], packed(n, old, ticket, ARGV[arg + 5], ARGV[arg + 6]))
   if not old then
     count(KEYS[key + 2], 'g', 1)
   end

@@ -1,10 +1,11 @@
 -- How a record lies in its string, for the scripts that look into one; this file stands before each of them.
---   4 bytes version, 4 bytes mark, 8 bytes ticket, 4 bytes length of meta, then meta, then the body (see values.py)
+--   4 bytes version; 4 bytes each mark, since and to (see Handed in marks.py); 8 bytes ticket; 4 bytes length of meta;
+--   then meta, then the body (see values.py)
 -- meta is a MessagePack array:
 --   of an invitation  inviter, size, when it ended or false, group or '', parties (none for a tombstone)
 --   of a group        maker, when it was dismissed or false
-local HEAD = '>I4I4I8I4'
-local HEAD_BYTES = 20
+local HEAD = '>I4I4I4I4I8I4'
+local HEAD_BYTES = 28
 local AT_FIRST = 256 -- bytes to read; mostly meta is no longer
 
 local function read(key)
@@ -12,18 +13,23 @@ local function read(key)
   if text == '' then
     return nil
   end
-  local n, mark, ticket, length = struct.unpack(HEAD, text)
+  local n, mark, since, to, ticket, length = struct.unpack(HEAD, text)
   if #text < HEAD_BYTES + length then
     text = redis.call('GETRANGE', key, 0, HEAD_BYTES + length - 1)
   end
   return {
-    n = n, mark = mark, ticket = ticket,
+    n = n, mark = mark, since = since, to = to, ticket = ticket,
     meta = cmsgpack.unpack(string.sub(text, HEAD_BYTES + 1, HEAD_BYTES + length)),
   }
 end
 
-local function packed(n, mark, ticket, meta, body)
-  return struct.pack(HEAD, n, mark, ticket, #meta) .. meta .. body
+-- A new version, which leaves what was handed over of the old one, if any.
+local function packed(n, old, ticket, meta, body)
+  local mark, since, to = 0, 0, 0
+  if old then
+    mark, since, to = old.mark, old.since, old.to
+  end
+  return struct.pack(HEAD, n, mark, since, to, ticket, #meta) .. meta .. body
 end
 
 -- What is over, in the order it is forgotten: of those that ended at once first the invitations, by age.
