@@ -9,5 +9,6 @@ What they are made of:
 - `engine`: what becomes of a request; `service`: takes requests in turns and has them decided, kept and told
 - `stores`: where invitations are kept; `bindings`: how a broker is reached
 - `settings`, `metrics`: what is allowed, what was counted; `certificates`, `authority`: a site's own authority
+- `files`: written in one step
 - `testing`: what an application's tests may use
 """

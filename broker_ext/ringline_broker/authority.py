@@ -13,8 +13,7 @@ import fcntl
 import ipaddress
 import os
 import re
-import tempfile
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +28,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ringline.protocol.topics import id_fault
 from ringline_broker.certificates import BadCertificate, common_name, hosts_of, parsed, read_certificates
+from ringline_broker.files import make_file, replace_file
 
 AUTHORITY_FOR: Final = timedelta(days=3_652)
 ISSUED_FOR: Final = timedelta(days=825)
@@ -341,25 +341,14 @@ def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
 
 def _write_new(path: Path, content: bytes) -> None:
     """Write a file that must not be there."""
-    _write(path, content, over=False)
+    _write(path, content, make_file)
 
 
-def _write(path: Path, content: bytes, *, over: bool = True) -> None:
-    """Write a file in one step, readable by its owner alone, and its folder where missing."""
+def _write(path: Path, content: bytes, how: Callable[[Path, bytes], None] = replace_file) -> None:
+    """Write a file, and its folder where missing."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")  # mode 0600
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if over:
-                Path(name).replace(path)
-            else:
-                os.link(name, path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        how(path, content)
     except FileExistsError as there:
         text = f"{path} exists, and nothing is overwritten: move it away first, or choose another place"
         raise BadCertificate(text) from there

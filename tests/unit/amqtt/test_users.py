@@ -116,6 +116,31 @@ def test_a_file_is_replaced_in_one_step(file: UsersFile) -> None:
         assert held.read().startswith(b"alice:"), "who reads at that moment has the old one, whole"
 
 
+def test_who_may_read_a_file_may_still_when_it_was_replaced(file: UsersFile) -> None:
+    """A server that runs as somebody else would go on with the users before, and not start again."""
+    file.write({"alice": fast_hash("a")})
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    file.path.chmod(0o640)
+    owner = (4_242, 4_343) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    os.chown(file.path, *owner)
+    file.write({"bob": fast_hash("b")})
+    now = file.path.stat()
+    assert (stat.S_IMODE(now.st_mode), (now.st_uid, now.st_gid)) == (0o640, owner)
+
+
+def test_a_file_that_cannot_stay_its_owners_stays_as_it_was(file: UsersFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    users = {"alice": fast_hash("a")}
+    file.write(users)
+
+    def refuse(*_: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with pytest.raises(BadUsersFile, match="Operation not permitted"):
+        file.write({})
+    assert file.read() == users
+
+
 # The check.
 
 

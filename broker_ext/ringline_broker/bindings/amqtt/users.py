@@ -13,7 +13,6 @@ import logging
 import os
 import secrets
 import sys
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +23,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from ringline.protocol.errors import RinglineError
 from ringline.protocol.topics import id_fault
+from ringline_broker.files import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class UsersFile:
         return users
 
     def write(self, users: dict[str, str]) -> None:
-        """Replace the file in one step, readable by its owner alone.
+        """Replace the file in one step; who may read it stays as it was. A new one is its owner's alone.
 
         Raises:
             BadUsersFile: it cannot be written.
@@ -82,16 +82,7 @@ class UsersFile:
         text = "".join(f"{user}:{hashed}\n" for user, hashed in sorted(users.items()))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)  # mode 0600
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(self.path)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            replace_file(self.path, text.encode())
         except OSError as failed:
             raise BadUsersFile(f"cannot write {self.path}: {failed}") from failed
 
