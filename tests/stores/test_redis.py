@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,8 @@ import uvloop
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.service.ports import Mark, Store, StoreUnavailable
 from ringline_broker.stores import open_store
+from ringline_broker.stores.redis.keys import Keys
+from ringline_broker.stores.redis.slots import SLOTS, slot_of
 from tests.stores.kinds import Run
 from tests.stores.made import NOW, accepted, first, rung, then
 from tests.stores.made_groups import first as first_group
@@ -217,6 +220,16 @@ def test_a_server_that_forgets_when_it_is_full_is_no_store(own: RedisServer) -> 
     own.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     with pytest.raises(StoreUnavailable, match="would forget invitations: set maxmemory-policy noeviction"):
         open_store(own.url, CLOCK)
+
+
+@pytest.mark.parametrize("shards", [1, 3, 16, 100])
+@pytest.mark.parametrize("nodes", [3, 6])
+def test_nodes_with_as_many_slots_have_as_many_shards(shards: int, nodes: int) -> None:
+    keys = Keys("any", shards)
+    of_node = Counter(slot_of(keys.base(shard)) * nodes // SLOTS for shard in keys.shards)
+    assert len({keys.base(shard) for shard in keys.shards}) == shards
+    for node in range(nodes):
+        assert abs(of_node[node] - shards / nodes) < 2, of_node
 
 
 def test_another_number_of_shards_is_refused(run: Run, own: RedisServer) -> None:
