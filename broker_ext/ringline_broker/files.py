@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file. One that was there keeps its owner, its group and its mode, since a server that runs as somebody else
-    may have to read it; a new one is readable by its owner alone.
+    """Write a file. One that was there keeps its owner, group and mode: a server that runs as somebody else may have to
+    read it. A new one is readable by its owner alone.
 
     Raises:
         OSError: it cannot be written, or not as it was; then it is as it was.

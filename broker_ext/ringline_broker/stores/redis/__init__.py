@@ -1,8 +1,8 @@
 """The distributed store: any number of processes share one redis or valkey server, Sentinel set-up or Cluster.
 
 Keys begin with `PREFIX:{sNN}:` or `PREFIX:{sNN.K}:`; NN is the shard of the id or user that the key is about, by CRC-32
-modulo `shards`, and K is there to have the shards' slots spread evenly. All keys of a shard lie in one slot, and a script
-touches one shard only.
+modulo `shards`, and K has the shards' slots spread evenly. All keys of a shard lie in one slot, and a script touches
+one shard only.
 
     clock           string  the newest store time a process had when it wrote, microseconds
     layout          string  number of this layout and of the shards, so that nobody reads it otherwise

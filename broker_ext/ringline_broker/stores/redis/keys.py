@@ -16,9 +16,9 @@ _BEGIN: Final = slot_of("{s00}")
 
 
 def _tag(shard: int, shards: int) -> str:
-    """A hash tag whose slot is where the shard's own part of all slots begins, or soon after: where a cluster's nodes have
-    as many slots each, they have as many shards each, as far as that is possible. The first shard's is the same for any
-    number of them, so that it is found out that a store was made with another.
+    """A hash tag whose slot is where the shard's own part of all slots begins, or soon after: where a cluster's nodes
+    have as many slots each, they have as many shards each, as far as that is possible. The first shard's is the same
+    for any number of them, so that it is found out that a store was made with another.
     """
     part = SLOTS // shards
     begin, near = _BEGIN + SLOTS * shard // shards, max(part // 4, 16)
