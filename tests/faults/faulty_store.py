@@ -130,6 +130,10 @@ class FaultyStore:
         await self._before("people")
         return await self._store.people(gid, standing, after, limit)
 
+    async def last_members(self, gid: str, after: str, limit: int) -> list[str]:
+        await self._before("last_members")
+        return await self._store.last_members(gid, after, limit)
+
     async def groups_of(self, user: str, after: str, limit: int) -> list[tuple[str, int]]:
         await self._before("groups_of")
         return await self._store.groups_of(user, after, limit)

@@ -177,6 +177,8 @@ class GroupRules(BothStores):
         for gid in GIDS:
             for standing in Standing:
                 seen["people", gid, standing] = await store.people(gid, standing, "", 100)
+            seen["last members", gid] = await store.last_members(gid, "", 100)
+            seen["last members page", gid] = await store.last_members(gid, "ann", 2)
             seen["people page", gid] = await store.people(gid, Standing.MEMBER, "ann", 2)
             seen["invitations", gid] = await store.of_group(gid, "", 100)
             seen["invitations page", gid] = await store.of_group(gid, "i1", 2)

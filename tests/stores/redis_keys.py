@@ -12,7 +12,7 @@ BASE = "ringline:{s00}:"
 """What keys begin with where there is one shard."""
 Indexes: TypeAlias = dict[str, dict[str, float]]
 """By key: a sorted set with its scores, or a hash of numbers."""
-_RECORDS = ("i:", "g:", "p:", "b:", "bo:", "clock", "layout", "seen")
+_RECORDS = ("i:", "g:", "p:", "f:", "b:", "bo:", "clock", "layout", "seen")
 
 
 def indexes_in(server: RedisServer) -> Indexes:

@@ -218,6 +218,22 @@ def test_a_dismissed_group_is_known_and_has_nobody(run: Run, store: Store) -> No
     assert gids_of(run, store, "cas") == []
 
 
+def test_who_was_a_member_of_a_dismissed_group_is_known_until_it_is_forgotten(run: Run, store: Store) -> None:
+    one, other = founded("g1"), founded("g2")
+    put(run, store, first(one, member("ann"), member("é"), member("Ben"), applicant("ben"), banned("eve")))
+    put(run, store, first(other, member("ann")))
+    assert run(store.last_members("g1", "", 10)) == []
+    gone = dismissed(one)
+    put(run, store, then(one, gone))
+    assert run(store.last_members("g1", "", 10)) == ["Ben", "ann", "é"]
+    assert run(store.last_members("g1", "Ben", 1)) == ["ann"]
+    assert run(store.last_members("g2", "", 10)) == run(store.last_members("nobody", "", 10)) == []
+    assert run(store.purge(NOW * 2, 10)) == 1
+    assert run(store.last_members("g1", "", 10)) == []
+    put(run, store, first(one, member("ann")))
+    assert run(store.last_members("g1", "", 10)) == []
+
+
 def test_a_group_may_be_dismissed_when_it_is_first_written(run: Run, store: Store) -> None:
     put(run, store, first(dismissed(founded("g1")), member("ann")))
     assert people_of(run, store, "g1", "ann") == {}
@@ -288,6 +304,7 @@ def test_a_closed_store_says_so(run: Run, store: Store) -> None:
         lambda: store.mark_groups([Mark("g1", 0, 1)]),
         lambda: store.claim_unmarked_groups(0, 1),
         lambda: store.people("g1", MEMBER, "", 1),
+        lambda: store.last_members("g1", "", 1),
         lambda: store.groups_of("ann", "", 1),
         lambda: store.of_group("g1", "", 1),
     ):

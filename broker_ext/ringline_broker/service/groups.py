@@ -156,13 +156,8 @@ class Groups:
             for plan in plans.values()
             if plan.view.group is not None and plan.view.group.n != plan.version
         ]
-        ending = [change.group.gid for change in changes if change.group.dismissed is not None]
-        await self._audience.keep(ending)
-        try:
-            lost = await self._commit(changes)
-            await self._finish([plan for gid, plan in plans.items() if gid not in lost])
-        finally:
-            self._audience.let_go(ending)
+        lost = await self._commit(changes)
+        await self._finish([plan for gid, plan in plans.items() if gid not in lost])
         again = {gid: plan.later for gid, plan in plans.items() if plan.later}
         return again | {gid: tasks[gid] for gid in lost}
 

@@ -1,6 +1,6 @@
 """Who is a member of which group, as the store knows it now."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ringline_broker.engine.groups.model import GroupView, Standing
@@ -26,37 +26,29 @@ class Audience:
     def __init__(self, store: Store, binding: Binding) -> None:
         self._store = store
         self._binding = binding
-        self._kept: dict[str, list[str]] = {}
 
     async def of(self, gids: Iterable[str]) -> dict[str, list[str]] | None:
-        """The members of these groups, by group; None where the broker has topics for groups.
+        """The members of these groups, of those that were dismissed the last ones, by group; None where the broker has
+        topics for groups.
 
         Raises:
             StoreUnavailable: the store cannot tell.
         """
         if self._binding.has_group_topics:
             return None
-        return {gid: self._kept.get(gid) or [user async for user in self._members(gid)] for gid in gids}
+        return {gid: await self._members(gid) or await self._last_members(gid) for gid in gids}
 
-    async def keep(self, gids: Iterable[str]) -> None:
-        """Remember who the members of groups are that are about to be dismissed: they are to hear of it.
+    async def _members(self, gid: str) -> list[str]:
+        users: list[str] = []
+        while found := await self._store.people(gid, Standing.MEMBER, users[-1] if users else "", _AT_ONCE):
+            users += [person.user for person in found]
+        return users
 
-        Raises:
-            StoreUnavailable: the store cannot tell.
-        """
-        self._kept.update(await self.of(gids) or {})
-
-    def let_go(self, gids: Iterable[str]) -> None:
-        """Forget them; they have heard of it."""
-        for gid in gids:
-            self._kept.pop(gid, None)
-
-    async def _members(self, gid: str) -> AsyncIterator[str]:
-        after = ""
-        while found := await self._store.people(gid, Standing.MEMBER, after, _AT_ONCE):
-            for person in found:
-                yield person.user
-            after = found[-1].user
+    async def _last_members(self, gid: str) -> list[str]:
+        users: list[str] = []
+        while found := await self._store.last_members(gid, users[-1] if users else "", _AT_ONCE):
+            users += found
+        return users
 
 
 async def is_member(store: Store, gid: str, user: str) -> bool:

@@ -127,6 +127,12 @@ class GroupStore(Protocol):
         """The rows of this standing, by user id in byte order, above `after`."""
         ...
 
+    async def last_members(self, gid: str, after: str, limit: int) -> list[str]:
+        """Who was a member of the group when it was dismissed, by user id in byte order, above `after`; until it is
+        forgotten. They are to hear of it, also where whoever dismissed it died before saying so.
+        """
+        ...
+
     async def groups_of(self, user: str, after: str, limit: int) -> list[tuple[str, int]]:
         """The groups the user is a member of, by id in byte order above `after`, each with its version."""
         ...

@@ -21,6 +21,7 @@ class MemoryGroups(Closable):
         self._groups_left: dict[str, int] = {}
         """When each was committed or claimed last."""
         self._people: dict[str, dict[str, Person]] = {}
+        self._last_members: dict[str, list[str]] = {}
         self._gids_of: dict[str, set[str]] = defaultdict(set)
         """Of each user: the groups they are a member of."""
         self._gids_made: dict[str, set[str]] = defaultdict(set)
@@ -50,6 +51,9 @@ class MemoryGroups(Closable):
         self._groups_handed.setdefault(group.gid, Handed())
         self._groups_left[group.gid] = self.now()
         rows = self._people.setdefault(group.gid, {})
+        self._last_members.pop(group.gid, None)
+        if group.dismissed is not None:
+            self._last_members[group.gid] = _members(rows)
         people = change.people if group.dismissed is None else dict.fromkeys(rows)
         for user, person in people.items():
             if person is None:
@@ -82,6 +86,11 @@ class MemoryGroups(Closable):
         users = sorted((user for user, person in rows.items() if person.standing is standing), key=str.encode)
         return [rows[user] for user in users if user.encode() > after.encode()][:limit]
 
+    async def last_members(self, gid: str, after: str, limit: int) -> list[str]:
+        """Who was a member when it was dismissed, by id in byte order."""
+        self._check_open()
+        return [user for user in self._last_members.get(gid, ()) if user.encode() > after.encode()][:limit]
+
     async def groups_of(self, user: str, after: str, limit: int) -> list[tuple[str, int]]:
         """The groups the user is a member of, by id in byte order, each with its version."""
         self._check_open()
@@ -91,11 +100,16 @@ class MemoryGroups(Closable):
     def _forget_group(self, gid: str) -> None:
         take_out(self._gids_made, self._groups[gid].maker, gid)
         del self._groups[gid], self._groups_handed[gid], self._groups_left[gid], self._people[gid]
+        self._last_members.pop(gid, None)
 
     def _held_group(self, gid: str, users: Collection[str]) -> HeldGroup:
         rows = self._people[gid]
         return HeldGroup(GroupView(self._groups[gid], {user: rows[user] for user in users if user in rows}),
                          self._groups_handed[gid].mark)  # fmt: skip
+
+
+def _members(rows: Mapping[str, Person]) -> list[str]:
+    return sorted((user for user, person in rows.items() if person.standing is Standing.MEMBER), key=str.encode)
 
 
 def claimed(left: dict[str, int], late: Iterable[str], now: int, lease_ms: int, limit: int) -> list[str]:

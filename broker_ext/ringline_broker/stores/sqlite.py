@@ -19,7 +19,7 @@ from ringline_broker.stores.recent import Recent
 from ringline_broker.stores.record import decode, encode, parties
 from ringline_broker.stores.sqlite_base import MARK_INVITATION, Kept
 from ringline_broker.stores.sqlite_blocks import SqliteBlocks
-from ringline_broker.stores.sqlite_groups import SqliteGroups
+from ringline_broker.stores.sqlite_groups import DROP_LAST_MEMBERS, SqliteGroups
 from ringline_broker.stores.unmarked import Row, Unmarked
 from ringline_broker.stores.usage import UsageCounts, makes, replaces
 from ringline_broker.stores.writer import WriterThread
@@ -198,6 +198,7 @@ class SqliteStore(SqliteGroups, SqliteBlocks):
             db.executemany("DELETE FROM invitation WHERE id = ?", old)
             db.executemany("DELETE FROM party WHERE user = ? AND iid = ?", told)
             db.executemany("DELETE FROM grp WHERE id = ?", groups)  # its people went when it was dismissed
+            db.executemany(DROP_LAST_MEMBERS, [(gid,) for gid, _ in gone.groups])
             return gone
 
         def note(gone: _Purged) -> None:

@@ -22,6 +22,10 @@ _PUT: Final = (
 )
 _DROP: Final = "DELETE FROM person WHERE gid = ? AND user = ?"
 _DROP_ALL: Final = "DELETE FROM person WHERE gid = ?"
+_KEEP_MEMBERS: Final = "INSERT INTO last_member SELECT gid, user FROM person WHERE gid = ? AND standing = 'member'"
+DROP_LAST_MEMBERS: Final = "DELETE FROM last_member WHERE gid = ?"
+"""What is kept of the people of a dismissed group; its parameter is the group's id."""
+_LAST_MEMBERS: Final = "SELECT user FROM last_member WHERE gid = ? AND user > ? ORDER BY user LIMIT ?"
 _GROUP: Final = "SELECT body, mark FROM grp WHERE gid = ?"
 _PERSON: Final = "SELECT body FROM person WHERE gid = ? AND user = ?"
 _PEOPLE: Final = "SELECT body FROM person WHERE gid = ? AND standing = ? AND user > ? ORDER BY user LIMIT ?"
@@ -89,6 +93,11 @@ class SqliteGroups(SqliteBase):
         rows = await self._thread.run(lambda db: db.execute(_PEOPLE, values).fetchall())
         return [decode_person(body) for (body,) in rows]
 
+    async def last_members(self, gid: str, after: str, limit: int) -> list[str]:
+        """Who was a member when it was dismissed, by id in byte order."""
+        rows = await self._thread.run(lambda db: db.execute(_LAST_MEMBERS, (gid, after, limit)).fetchall())
+        return [user for (user,) in rows]
+
     async def groups_of(self, user: str, after: str, limit: int) -> list[tuple[str, int]]:
         """The groups the user is a member of, by id in byte order, each with its version."""
         rows: list[tuple[str, int]] = await self._thread.run(
@@ -127,7 +136,10 @@ def _write(db: sqlite3.Connection, rows: _Rows) -> bool:
         done = db.execute(_INSERT, (group.gid, group.n, group.dismissed, group.maker, rows.body))
     if done.rowcount != 1:
         return False
+    if rows.expected:
+        db.execute(DROP_LAST_MEMBERS, (group.gid,))
     if group.dismissed is not None:
+        db.execute(_KEEP_MEMBERS, (group.gid,))
         db.execute(_DROP_ALL, (group.gid,))
     else:
         db.executemany(_PUT, rows.put)

@@ -7,10 +7,12 @@ from typing import Any, Self, TypeVar
 
 from ringline.protocol.answers import Answer, decode_answer
 from ringline.protocol.events import Event, decode_event, decode_events
+from ringline.protocol.group_requests import DismissGroup
 from ringline.protocol.limits import MAX_MESSAGE_BYTES
 from ringline.protocol.requests import Sync, encode_request
 from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
+from ringline_broker.engine.groups.step import group_step
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Ask, step
 from ringline_broker.service.ports import Change, GroupChange, Held, HeldGroup, Incoming, Mark, Reach, StoreUnavailable
@@ -62,6 +64,7 @@ class FaultyStore(MemoryStore):
     Attributes:
         down: the methods that cannot be reached just now.
         loses_marks: marks are not kept, as after a crash between publish and mark.
+        loses_answer: the next commit of groups is done, and not answered.
         before_commit: another process, which is faster; called once, before the next commit.
         after_commit: called once, after the next commit.
         gate: loading waits for it, where it is set.
@@ -72,6 +75,7 @@ class FaultyStore(MemoryStore):
         super().__init__(clock)
         self.down: set[str] = set()
         self.loses_marks = False
+        self.loses_answer = False
         self.before_commit: Callable[[], Awaitable[object]] | None = None
         self.after_commit: Callable[[], object] | None = None
         self.gate: asyncio.Event | None = None
@@ -127,7 +131,11 @@ class FaultyStore(MemoryStore):
 
     async def commit_groups(self, changes: Sequence[GroupChange]) -> list[bool]:
         self._check("commit_groups")
-        return await super().commit_groups(changes)
+        written = await super().commit_groups(changes)
+        if self.loses_answer:
+            self.loses_answer = False
+            raise StoreUnavailable("no answer in time")
+        return written
 
     async def of_group(self, gid: str, after: str, limit: int) -> list[Invitation]:
         self._check("of_group")
@@ -270,6 +278,15 @@ class Bench:
         after = step(before, Ask(user, request), self.store.now()).invitation
         assert after is not None
         assert await MemoryStore.commit(self.store, [Change(after, 0 if before is None else before.n)]) == [True]
+
+    async def dismissed_elsewhere(self, user: str, request: DismissGroup) -> None:
+        """Another process commits a dismissal, and dies."""
+        view = (await MemoryStore.load_groups(self.store, {request.gid: [user]}))[request.gid].view
+        made = group_step(view, user, request, self.store.now())
+        assert view.group is not None
+        assert made.view.group is not None
+        changes = [GroupChange(made.view.group, view.group.n, made.changed)]
+        assert await MemoryStore.commit_groups(self.store, changes) == [True]
 
     async def invitation(self, iid: str) -> Invitation:
         """As the store has it."""

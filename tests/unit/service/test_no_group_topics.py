@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from ringline.protocol.codec import unpack
 from ringline.protocol.group_requests import AddMembers, CreateGroup, DismissGroup, JoinGroup, RemoveMembers
 from tests.unit.engine.play import accept, invite, new_id
 from tests.unit.service.bench import TOPICS, Bench, run
+from tests.unit.service.test_recovery import pass_time
 
 
 def _bench(**settings: Any) -> Bench:
@@ -72,6 +75,31 @@ def test_all_hear_that_a_group_is_no_more_and_its_invitations_neither() -> None:
                 assert _heard(bench, user)[-2:] == ["dropped", "group_dismissed"]
             await bench.ask("ann", CreateGroup(id=new_id(), dev="d1", gid="h", preset="meeting"))
             assert _heard(bench, "bob")[-1] == "group_dismissed"
+
+    run(main)
+
+
+@pytest.mark.parametrize("how", ["its answer is lost", "the next call fails", "the process dies"])
+def test_all_hear_of_a_dismissal_that_was_cut_off_after_its_commit(how: str) -> None:
+    async def main() -> None:
+        async with _bench() as bench:
+            await _group(bench, "bob", "cid")
+            await bench.ask("ann", invite("bob", gid="g"))
+            request = DismissGroup(id=new_id(), dev="d1", gid="g")
+            if how == "its answer is lost":
+                bench.store.loses_answer = True
+            elif how == "the next call fails":
+                bench.store.down = {"of_group"}
+            else:
+                await bench.dismissed_elsewhere("ann", request)
+            if how != "the process dies":
+                await bench.ask("ann", request)
+                bench.store.down = set()
+                assert bench.broker.errors("ann") == ["server_unavailable"]
+                await bench.ask("ann", request)
+            await pass_time(bench)
+            for user in ("ann", "bob", "cid"):
+                assert _heard(bench, user)[-2:] == ["dropped", "group_dismissed"]
 
     run(main)
 

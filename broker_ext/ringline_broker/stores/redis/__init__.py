@@ -16,6 +16,7 @@ one shard only.
     m:USER          zset    gids of the groups a user is a member of
     p:GID           hash    a group's rows by user, each behind a letter for its standing
     s:LETTER:GID    zset    users of a standing
+    f:GID           zset    users who were members when the group was dismissed
     b:USER  bo:USER hash, zset  a user's blocklist: masks by user; its users
     ut:USER ot:GID mt:USER  hash  with more shards than one: when each hint of u:, o:, m: was written
 

@@ -75,6 +75,11 @@ class RedisGroups(RedisBase):
         rows = await self._one(self._keys.shard(gid), call("people", keys, [start, limit]))
         return [decode_person(row[1:]) for row in rows if row is not None]
 
+    async def last_members(self, gid: str, after: str, limit: int) -> list[str]:
+        """Who was a member when it was dismissed, by id in byte order."""
+        self._check_open()
+        return await self._page("f:", gid, after, limit)
+
     async def groups_of(self, user: str, after: str, limit: int) -> list[tuple[str, int]]:
         """The groups the user is a member of, by id in byte order, each with its version."""
         self._check_open()
@@ -139,6 +144,7 @@ class RedisGroups(RedisBase):
         drop = [user for user, one in people.items() if one is None]
         keys += [f"{base}g:{gid}", f"{base}p:{gid}", f"{base}c:{group.maker}"]
         keys += [f"{base}s:{letter}:{gid}" for letter in LETTERS.values()]
+        keys.append(f"{base}f:{gid}")
         if self._keys.indexed:
             keys += [f"{base}m:{user}" for user in (*put, *drop)]
         ticket = 0 if expected else self._tickets.next(now)

@@ -1,16 +1,17 @@
 -- Writes new versions of groups with their rows, each only where the version it expects stands. Needs record.lua.
 -- KEYS  1 clock  2 unmarked groups  3 over
 --       then of each change: the record, its rows, what its maker takes, its members, applicants, banned and left by
---       user, and with one shard the groups of each user whose row is put or dropped
+--       user, its last members, and with one shard the groups of each user whose row is put or dropped
 -- ARGV  1 store time, microseconds  2 the same, milliseconds  3 what the keys of this shard begin with
 --       4 '1' where there is one shard
 --       then of each change: gid, expected version, version, when dismissed or '', ticket, meta, body,
 --       number of rows to put, number of rows to drop, of each to put user, standing and row, of each to drop user
 -- A row begins with its standing: m, a, b or l.
 -- Returns of each change 1 where it was written, else 0.
-local KEYS_OF_CHANGE, ARGS_OF_CHANGE, ARGS_OF_ROW = 7, 9, 3
+local KEYS_OF_CHANGE, ARGS_OF_CHANGE, ARGS_OF_ROW = 8, 9, 3
 local CLOCK, UNMARKED, OVER = KEYS[1], KEYS[2], KEYS[3]
 local NOW, BASE, INDEXED = ARGV[2], ARGV[3], ARGV[4] == '1'
+local LAST = 7 -- where, behind the record, the last members are
 local SETS = {m = 3, a = 4, b = 5, l = 6} -- where, behind the record, the users of a standing are
 
 local function put(key, gid, user, standing, row, groups)
@@ -47,7 +48,10 @@ local function drop_all(key, gid)
       redis.call('ZREM', BASE .. 'm:' .. user, gid)
     end
   end
-  redis.call('DEL', KEYS[key + 1], KEYS[key + 3], KEYS[key + 4], KEYS[key + 5], KEYS[key + 6])
+  if redis.call('EXISTS', KEYS[key + SETS.m]) == 1 then
+    redis.call('RENAME', KEYS[key + SETS.m], KEYS[key + LAST])
+  end
+  redis.call('DEL', KEYS[key + 1], KEYS[key + 4], KEYS[key + 5], KEYS[key + 6])
 end
 
 local function change(key, arg, puts, drops)
@@ -65,8 +69,11 @@ local function change(key, arg, puts, drops)
   if mark < n then
     redis.call('ZADD', UNMARKED, NOW, gid)
   end
-  if old and old.meta[2] and dismissed == '' then
-    redis.call('ZREM', OVER, over('1', ticket, gid))
+  if old and old.meta[2] then
+    redis.call('DEL', KEYS[key + LAST])
+    if dismissed == '' then
+      redis.call('ZREM', OVER, over('1', ticket, gid))
+    end
   end
   if dismissed ~= '' then
     redis.call('ZADD', OVER, dismissed, over('1', ticket, gid))

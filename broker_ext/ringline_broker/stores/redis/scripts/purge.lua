@@ -25,7 +25,7 @@ end
 local function forget_group(gid)
   local key = BASE .. 'g:' .. gid
   local record = read(key)
-  redis.call('DEL', key) -- its rows went when it was dismissed
+  redis.call('DEL', key, BASE .. 'f:' .. gid) -- its rows went when it was dismissed
   redis.call('ZREM', KEYS[3], gid)
   count(BASE .. 'c:' .. record.meta[1], 'g', -1)
   return {'1', gid}
