@@ -1,6 +1,7 @@
 """The Dockerfile and the compose file: parsed and checked, and built by nobody here."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -21,6 +22,7 @@ from tests.support.running import free_port
 ROOT: Final = Path(__file__).parent.parent.parent
 DOCKERFILE: Final = ROOT / "deploy/docker/Dockerfile"
 COMPOSE: Final = ROOT / "deploy/compose/compose.yaml"
+PAGE: Final = COMPOSE.with_name("README.md")
 
 
 class Stage(NamedTuple):
@@ -162,6 +164,24 @@ def test_there_are_two_workers_that_have_time_to_end_and_no_secret_on_the_comman
     assert f":{options['http_port']}/readyz" in worker["healthcheck"]["test"][-1]
     assert options["store"] == "redis://redis:6379"
     assert options["broker"].rpartition("@")[2] == "mosquitto:1883"
+
+
+@pytest.mark.parametrize(("uid", "owner"), [(1000, "1000:1000"), (0, "10001:10001")])
+def test_the_broker_runs_as_the_owner_of_its_folder_and_not_as_root(tmp_path: Path, uid: int, owner: str) -> None:
+    """What the page says is typed, with a docker that only writes down what it is asked."""
+    for name, does in {"id": f"echo {uid}", "docker": 'echo "$@" >> did', "chown": 'echo chown "$@" >> did'}.items():
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{does}\n")
+        program.chmod(0o755)
+    (block,) = (text for text in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL) if "mkdir site" in text)
+    path = os.pathsep.join((str(tmp_path / "bin"), os.environ["PATH"]))
+    subprocess.run(["/bin/sh", "-euc", block], cwd=tmp_path, env={"PATH": path}, timeout=60, check=True)
+    assert (tmp_path / ".env").read_text() == f"RINGLINE_USER={owner}\n"
+    did = (tmp_path / "did").read_text()
+    assert f"run --rm --user {owner} " in did
+    assert (f"chown {owner} site" in did) is (uid == 0)
+    assert "--uid 10001 " in dict(stages()["base"].lines)["RUN"]
 
 
 def test_our_images_are_of_this_version() -> None:
