@@ -189,6 +189,10 @@ def test_our_images_are_of_this_version() -> None:
     assert ours == [f"ringline-broker:{__version__}", f"ringline-worker:{__version__}"]
 
 
+def test_redis_follows_the_patch_releases_of_a_version() -> None:
+    assert re.fullmatch(r"redis:\d+\.\d+-\w+", services()["redis"]["image"])
+
+
 def test_redis_keeps_what_it_was_told() -> None:
     words = services()["redis"]["command"]
     said = dict(zip(words[1::2], words[2::2], strict=True))
