@@ -128,6 +128,14 @@ def test_a_service_has_a_version_and_a_health_check_and_comes_back(name: str) ->
     assert "privileged" not in service
 
 
+@pytest.mark.parametrize("name", services())
+def test_a_service_is_not_root_and_may_not_become_it(name: str) -> None:
+    service = services()[name]
+    user = str(service.get("user") or stages()[name].last("USER", stages()))
+    assert user in ("ringline", "redis") or user.startswith("${RINGLINE_USER:?")
+    assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+
+
 class _Answer(BaseHTTPRequestHandler):
     """Ready or not, as the server's `status` says."""
 
