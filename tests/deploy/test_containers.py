@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -172,6 +173,18 @@ def test_there_are_two_workers_that_have_time_to_end_and_no_secret_on_the_comman
     assert f":{options['http_port']}/readyz" in worker["healthcheck"]["test"][-1]
     assert options["store"] == "redis://redis:6379"
     assert options["broker"].rpartition("@")[2] == "mosquitto:1883"
+
+
+def test_prometheus_reaches_the_workers_pages_from_the_brokers_network_and_nobody_from_outside() -> None:
+    worker = services()["worker"]
+    options = parsed(worker["command"])
+    assert ip_address(options["http_host"]).is_unspecified
+    assert "ports" not in worker
+    assert "broker" in worker["networks"]
+    (job,) = yaml.safe_load("".join(re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)))["scrape_configs"]
+    (found,) = job["dns_sd_configs"]
+    assert (job["job_name"], found["names"], found["port"]) == ("ringline", ["worker"], options["http_port"])
+    assert job["relabel_configs"] == [{"target_label": "role", "replacement": "worker"}]
 
 
 @pytest.mark.parametrize(("uid", "owner"), [(1000, "1000:1000"), (0, "10001:10001")])
