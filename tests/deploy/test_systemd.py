@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from prometheus_client import ProcessCollector
 
 from ringline_broker.cli import loops
 from ringline_broker.cli.config import Serving, merged
@@ -84,6 +85,13 @@ def test_it_may_do_little(unit: Path) -> None:
     assert settings["CapabilityBoundingSet"] == [""]
     assert settings["SystemCallFilter"][0] == "@system-service"
     assert int(settings["LimitNOFILE"][0]) >= 65_536
+
+
+def test_it_may_read_what_its_metrics_are_made_of(unit: Path, tmp_path: Path) -> None:
+    """Without `stat` in /proc, which this setting hides, there is no metric of the process at all."""
+    assert not list(ProcessCollector(proc=str(tmp_path), registry=None).collect())
+    assert list(ProcessCollector(registry=None).collect())
+    assert service(unit).get("ProcSubset", ["all"]) == ["all"]
 
 
 def test_the_servers_file_is_taken_and_opens_only_what_is_encrypted(tmp_path: Path) -> None:
