@@ -19,6 +19,9 @@ from tests.deploy.commands import parsed
 SYSTEMD: Final = Path(__file__).parent.parent.parent / "deploy/systemd"
 UNITS: Final = sorted(SYSTEMD.glob("*.service"), key=lambda file: file.name)
 PROGRAM: Final = "/opt/ringline/bin/ringline"
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not there, and need not be"
+)
 
 
 def service(file: Path) -> dict[str, list[str]]:
@@ -87,6 +90,35 @@ def test_it_may_do_little(unit: Path) -> None:
     assert int(settings["LimitNOFILE"][0]) >= 65_536
 
 
+def calls_of(name: str) -> set[str]:
+    """The system calls of a filter's word, as systemd has them; of a group all."""
+    if not name.startswith("@"):
+        return {name}
+    said = subprocess.run(
+        ["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    words = [line.strip() for line in said.splitlines()[1:] if not line.strip().startswith("#")]
+    return {call for word in words for call in calls_of(word)}
+
+
+def allowed(unit: Path) -> set[str]:
+    """The system calls that a unit's filters leave: each adds, or takes away."""
+    found: set[str] = set()
+    for line in service(unit)["SystemCallFilter"]:
+        calls = {call for word in line.removeprefix("~").split() for call in calls_of(word)}
+        found = found - calls if line.startswith("~") else found | calls
+    return found
+
+
+@needs_systemd
+def test_a_server_may_lower_the_priority_of_its_threads() -> None:
+    """Or a wave of logins holds up calls: see `_give_way` of the users' file."""
+    calls = allowed(SYSTEMD / "ringline.service")
+    assert "setpriority" in calls
+    assert not {"chown", "mount", "setrlimit", "setuid"} & calls
+    assert {"epoll_wait", "fsync"} <= calls
+
+
 def test_it_may_read_what_its_metrics_are_made_of(unit: Path, tmp_path: Path) -> None:
     """Without `stat` in /proc, which this setting hides, there is no metric of the process at all."""
     assert not list(ProcessCollector(proc=str(tmp_path), registry=None).collect())
@@ -102,7 +134,7 @@ def test_the_servers_file_is_taken_and_opens_only_what_is_encrypted(tmp_path: Pa
     assert told.options.users == tmp_path / "users"
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not there, and need not be")
+@needs_systemd
 def test_systemd_understands_every_line(unit: Path, tmp_path: Path) -> None:
     file = tmp_path / unit.name.replace("@.", "@9461.")
     file.write_text(unit.read_text().replace(PROGRAM, shutil.which("true") or PROGRAM))  # it looks for the program
