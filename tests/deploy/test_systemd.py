@@ -4,7 +4,9 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import pytest
@@ -37,13 +39,21 @@ def service(file: Path) -> dict[str, list[str]]:
     return found
 
 
-def command(file: Path) -> list[str]:
-    """What it starts as instance 9461, with the unit's own values of variables."""
+def command(file: Path, told: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """What it starts as instance 9461; variables are the unit's own where the file of secrets tells no others.
+
+    As systemd does it: `${NAME}` stands for its value, `$NAME` as a word by itself for the words of its value.
+    """
     settings = service(file)
-    values = dict(line.split("=", 1) for line in settings.get("Environment", ()))
+    values = {**dict(line.split("=", 1) for line in settings.get("Environment", ())), **told}
     (line,) = settings["ExecStart"]
-    words = shlex.split(line.replace("%i", "9461"))
-    return [re.sub(r"\$\{(\w+)\}", lambda name: values[name[1]], word) for word in words]
+    found: list[str] = []
+    for word in shlex.split(line.replace("%i", "9461")):
+        if plain := re.fullmatch(r"\$(\w+)", word):
+            found += shlex.split(values[plain[1]])
+        else:
+            found.append(re.sub(r"\$\{(\w+)\}", lambda name: values[name[1]], word))
+    return found
 
 
 @pytest.fixture(params=UNITS, ids=lambda file: file.name)
@@ -68,6 +78,14 @@ def test_a_worker_gets_its_secrets_from_a_file_and_a_port_of_its_own() -> None:
     options = parsed(command(file)[1:])
     assert (options["broker"], options["http_port"]) == ("mqtt://ringline-worker@127.0.0.1:1883", 9461)
     assert options["share"] == ""  # from the file: everybody may see a command line
+
+
+def test_a_worker_is_told_what_else_the_page_has_in_its_file() -> None:
+    lines = re.findall(r"^(RINGLINE_\w+)=(.*)$", (SYSTEMD / "README.md").read_text(), re.MULTILINE)
+    options = parsed(command(SYSTEMD / "ringline-worker@.service", dict(lines))[1:])
+    assert options["broker"] == "mqtts://ringline-worker@broker.example.org:8883"
+    assert options["cafile"] == Path("/etc/ringline/authority.pem")
+    assert (options["permissions"], options["group_topics"], options["http_port"]) == ("dynsec", True, 9461)
 
 
 def test_it_is_started_again_and_ended_in_peace(unit: Path) -> None:
