@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 import yaml
 
 from ringline_broker.monitoring.families import LOST
@@ -11,6 +12,7 @@ from tests.unit.monitoring.documented import ROOT, documented
 
 FOLDER = ROOT / "deploy/prometheus"
 _OF_PROMETHEUS = {"up", "process_open_fds", "process_max_fds"}
+WORKERS = 'ringline_ready{role="worker"}'
 _LABELS = {"instance", "job", "role", "operation", "reason", "result", "error", "le"}
 
 
@@ -45,6 +47,16 @@ def test_every_rule_says_what_to_do() -> None:
         assert set(rule["annotations"]) == {"summary", "action"}
         assert rule["labels"]["severity"] in ("page", "warn")
         assert re.fullmatch(r"\d+[sm]", rule.get("for", "1m"))
+
+
+@pytest.mark.parametrize(
+    ("ready", "fires"), [([], True), ([0, 0], True), ([0, 1], False), ([1], False)], ids=["none", "0 0", "0 1", "1"]
+)
+def test_nobody_is_ready_where_nobody_is_left(ready: list[int], fires: bool) -> None:
+    """As Prometheus evaluates it: of no series `sum` says nothing, and only `absent` does."""
+    (expr,) = (rule["expr"] for rule in rules() if rule["alert"] == "RinglineNobodyReady")
+    said = {f"sum({WORKERS}) == 0": bool(ready) and sum(ready) == 0, f"absent({WORKERS})": not ready}
+    assert any(said[part] for part in expr.split(" or ")) is fires
 
 
 def test_every_rule_is_about_metrics_and_labels_that_there_are() -> None:
