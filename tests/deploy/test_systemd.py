@@ -16,10 +16,13 @@ from ringline_broker.cli import loops
 from ringline_broker.cli.config import Serving, merged
 from ringline_broker.cli.exits import ExitCode
 from ringline_broker.cli.exposure import ports_to_open
+from ringline_broker.deployment.mosquitto import config_file, worker_env
 from tests.deploy.commands import parsed
 
 SYSTEMD: Final = Path(__file__).parent.parent.parent / "deploy/systemd"
 UNITS: Final = sorted(SYSTEMD.glob("*.service"), key=lambda file: file.name)
+DROP_IN: Final = SYSTEMD / "mosquitto.service.d/ringline.conf"
+MOSQUITTO: Final = "/usr/sbin/mosquitto"
 PROGRAM: Final = "/opt/ringline/bin/ringline"
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not there, and need not be"
@@ -152,12 +155,44 @@ def test_the_servers_file_is_taken_and_opens_only_what_is_encrypted(tmp_path: Pa
     assert told.options.users == tmp_path / "users"
 
 
-@needs_systemd
-def test_systemd_understands_every_line(unit: Path, tmp_path: Path) -> None:
-    file = tmp_path / unit.name.replace("@.", "@9461.")
-    file.write_text(unit.read_text().replace(PROGRAM, shutil.which("true") or PROGRAM))  # it looks for the program
+def verified(file: Path) -> tuple[int, list[str]]:
+    """How `systemd-analyze verify` ends, and what it says of this file and of what is added to it."""
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(file)], capture_output=True, text=True, timeout=60, check=False
     )
-    said = [line for line in done.stderr.splitlines() if str(tmp_path) in line or "ringline" in line]
-    assert (done.returncode, said) == (0, [])
+    lines = done.stderr.splitlines()
+    return done.returncode, [line for line in lines if str(file.parent) in line or file.stem in line]
+
+
+def with_a_program(text: str, program: str) -> str:
+    """It looks for the program."""
+    return text.replace(program, shutil.which("true") or program)
+
+
+@needs_systemd
+def test_systemd_understands_every_line(unit: Path, tmp_path: Path) -> None:
+    file = tmp_path / unit.name.replace("@.", "@9461.")
+    file.write_text(with_a_program(unit.read_text(), PROGRAM))
+    assert verified(file) == (0, [])
+
+
+def test_mosquitto_is_started_with_what_deploy_writes_and_started_again() -> None:
+    settings = service(DROP_IN)
+    emptied, started = settings["ExecStart"]
+    assert not emptied, "the package's own command stays"
+    (folder,) = re.findall(r"ringline deploy mosquitto (/\S+)$", (SYSTEMD / "README.md").read_text(), re.MULTILINE)
+    assert shlex.split(started) == [MOSQUITTO, "-c", str(config_file(Path(folder)))]
+    assert service(SYSTEMD / "ringline-worker@.service")["EnvironmentFile"] == [str(worker_env(Path(folder)))]
+    assert settings["Restart"] == ["always"]
+    assert int(settings["LimitNOFILE"][0]) >= 65_536
+
+
+@needs_systemd
+def test_systemd_takes_it_in_addition_to_the_packages_unit(tmp_path: Path) -> None:
+    file = tmp_path / "mosquitto.service"
+    packaged = f"[Service]\nType=notify\nExecStart={MOSQUITTO} -c /etc/mosquitto/mosquitto.conf\n"
+    file.write_text(with_a_program(packaged, MOSQUITTO))
+    added = tmp_path / DROP_IN.relative_to(SYSTEMD)
+    added.parent.mkdir()
+    added.write_text(with_a_program(DROP_IN.read_text(), MOSQUITTO))
+    assert verified(file) == (0, [])
