@@ -1,11 +1,11 @@
-"""Writes the generated parts of docs/protocol.md anew: `python -m tests.docs.generate`."""
+"""Writes the generated parts of docs/protocol.md and docs/scaling.md anew: `python -m tests.docs.generate`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.docs import callbacks, exchange, group_callbacks, group_tables, rules, tables
+from tests.docs import callbacks, exchange, group_callbacks, group_tables, rules, scaling, tables
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "protocol.md"
 
@@ -37,10 +37,11 @@ def names(page: str) -> list[str]:
     return [part[1] for part in _PART.finditer(page)]
 
 
-def filled(page: str) -> str:
+def filled(page: str, sections: Mapping[str, Callable[[], str]] = SECTIONS) -> str:
     """The page with every generated part as the code has it."""
-    return _PART.sub(lambda part: f"<!-- generated: {part[1]} -->\n\n{SECTIONS[part[1]]()}\n\n<!-- end -->", page)
+    return _PART.sub(lambda part: f"<!-- generated: {part[1]} -->\n\n{sections[part[1]]()}\n\n<!-- end -->", page)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for file, sections in ((PAGE, SECTIONS), (scaling.PAGE, scaling.SECTIONS)):
+        file.write_text(filled(file.read_text(encoding="utf-8"), sections), encoding="utf-8")
