@@ -35,7 +35,7 @@ class DoctorOptions:
     Attributes:
         broker: The broker, mqtt[s]://USER@HOST:PORT, with the worker's user; its password comes from
             RINGLINE_PASSWORD.
-        store: Where invitations are kept, redis://HOST:PORT, sqlite:FILE or memory:, as the worker has it.
+        store: Where invitations are kept, as the worker has it, with all options.
         share: The name of the workers' share, to see whether users are kept out of it; where left out RINGLINE_SHARE.
         user: A test user; give two, to see what each may do to the other. Their passwords come from
             RINGLINE_PASSWORD_1 and RINGLINE_PASSWORD_2.

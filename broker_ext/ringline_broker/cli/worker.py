@@ -32,7 +32,9 @@ class WorkerOptions:
 
     Attributes:
         broker: The broker, mqtt[s]://USER@HOST:PORT; its password comes from RINGLINE_PASSWORD.
-        store: Where invitations are kept, redis://HOST:PORT, sqlite:FILE or memory:; several workers need one redis.
+        store: Where invitations are kept: redis://HOST:PORT, redis+sentinel://HOST,HOST/SERVICE or
+            redis+cluster://HOST,HOST for redis and valkey (rediss in place of redis is over TLS; options follow as
+            ?name=value, see docs/operations.md), sqlite:FILE, or memory:. Several workers need one of redis or valkey.
         share: The name of the share that all workers have in common, a secret; where left out RINGLINE_SHARE.
         cafile: For mqtts, a PEM file of authorities to trust instead of the system's.
         cert: For mqtts, the worker's certificate, a PEM file.
