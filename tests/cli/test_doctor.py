@@ -1,5 +1,6 @@
 """`ringline doctor` over deployments that are well, and over some that are not: each fault is named with its remedy."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -8,16 +9,20 @@ from typing import Any
 
 import pytest
 
+from ringline_broker.bindings.mosquitto.roles import SEND
+from ringline_broker.deployment.mosquitto import SECURITY
 from tests.cli.conftest import Start
 from tests.cli.process import Finished
 from tests.support.beside import WorkerRing
-from tests.support.deployed import PASSWORD
+from tests.support.deployed import PASSWORD, Deployed
 from tests.support.mosquitto import Mosquitto
 from tests.support.redis_servers import KEEPING, RedisServer, redis_binary
 from tests.support.running import free_port
 from tests.support.services import missing
 
 USERS = ("--user", "alice", "--user", "bob")
+GROUPS = "publish a group's event"
+PROBES = "publish in the self-test"
 ACL = """user worker
 topic read $share/#
 topic write ringline/v1/u/+/evt
@@ -87,6 +92,8 @@ def test_a_deployment_as_we_write_it_is_well(
         seen.says(name, "ok", "^refused$")
     for name in ("request", "event", "answer"):
         seen.says(f"permissions, publish another's {name}", "ok", "the broker says so 2 of 4 times")
+    for name in (GROUPS, PROBES):
+        seen.says(f"permissions, {name}", "ok", "the broker says so 2 of 4 times")
     seen.says("permissions, leave a will to another", "ok", "nothing comes of it")
     seen.says("permissions, leave a retained message", "ok", "refused")
     seen.says("store, persistence", "ok", "append-only")
@@ -108,22 +115,58 @@ def test_a_broker_that_lets_everybody_do_everything(tmp_path: Path) -> None:
         seen.says(f"permissions, subscribe {name}", "fail", hears, "ringline deploy mosquitto")
     for name in ("publish another's event", "publish another's answer", "leave a will to another"):
         seen.says(f"permissions, {name}", "fail", r"is heard on .*; so does everybody", "acl_file")
+    seen.says(f"permissions, {GROUPS}", "fail", r"is heard on \S+/g/\S+; so does everybody", "no `write` line")
+    seen.says(f"permissions, {PROBES}", "fail", r"is heard on \S+/probe/\S+; so does everybody", "worker's user alone")
     seen.says("permissions, publish another's request", "fail", "in the name of 'bob'; so does everybody", "acl_file")
     seen.says("permissions, leave a retained message", "warn", "takes retained messages", "retain_available false")
     seen.says("permissions, subscribe the workers' share", "fail", "takes away 8 of 16", "dynamic security")
     seen.says("store, persistence", "warn", "memory forgets", "sqlite:PATH")
 
 
+def with_acl_file(folder: Path, acl: str) -> Mosquitto:
+    """A broker, not yet started, that knows a worker and two users and holds them to these lines."""
+    (folder / "acl").write_text(acl)
+    (folder / "passwords").touch()
+    for user in ("worker", "alice", "bob"):
+        command = ("mosquitto_passwd", "-b", str(folder / "passwords"), user, PASSWORD)
+        subprocess.run(command, check=True, capture_output=True)
+    config = f"allow_anonymous false\npassword_file {folder}/passwords\nacl_file {folder}/acl\n"
+    return Mosquitto(folder, config + "retain_available false")
+
+
+def test_users_who_may_speak_for_groups_and_in_the_self_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RINGLINE_PASSWORD", PASSWORD)
+    acl = f"{ACL}pattern readwrite ringline/v1/g/+/evt\npattern write ringline/v1/probe/+\n"
+    with with_acl_file(tmp_path, acl) as broker:
+        seen = Examined("--broker", f"mqtt://worker@127.0.0.1:{broker.port}", "--store", "memory:", *USERS)
+    assert seen.named("fail") == {
+        "workers, answer", f"permissions, {GROUPS}", f"permissions, {PROBES}"
+    }, seen.checks  # fmt: skip
+    seen.says(f"permissions, {GROUPS}", "fail", r"'alice' over MQTT 5 is heard on ringline/v1/g/doctor-", "no user")
+
+
+def test_users_who_may_speak_for_groups_of_which_they_hear_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with topics for groups, which only members hear: that the broker takes it is all that can be seen."""
+    broker = Deployed(tmp_path, "alice", "bob")
+    file = broker.folder / SECURITY
+    known = json.loads(file.read_text())
+    (everyone,) = (role for role in known["roles"] if role["rolename"].endswith("/everyone"))
+    everyone["acls"].append({"acltype": SEND, "topic": "ringline/v1/g/+/evt", "allow": True})
+    file.write_text(json.dumps(known))
+    monkeypatch.setenv("RINGLINE_PASSWORD", broker.env["RINGLINE_PASSWORD"])
+    with broker:
+        url = f"mqtt://{broker.worker.username}@127.0.0.1:{broker.port}"
+        seen = Examined("--broker", url, "--store", "memory:", *USERS)
+    seen.says(f"permissions, {GROUPS}", "warn", "^taken from 'alice' over MQTT 5; no test user is", "no user")
+    assert seen.named("fail") == {"workers, answer"}
+
+
 def test_an_acl_file_filters_but_lets_users_into_the_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says nothing of what it filters, so only what is delivered tells; and who is in the share takes requests."""
-    (tmp_path / "acl").write_text(ACL)
-    (tmp_path / "passwords").touch()
-    for user in ("worker", "alice", "bob"):
-        command = ("mosquitto_passwd", "-b", str(tmp_path / "passwords"), user, PASSWORD)
-        subprocess.run(command, check=True, capture_output=True)
-    config = f"allow_anonymous false\npassword_file {tmp_path}/passwords\nacl_file {tmp_path}/acl\n"
     monkeypatch.setenv("RINGLINE_PASSWORD", PASSWORD)
-    with Mosquitto(tmp_path, config + "retain_available false") as broker:
+    with with_acl_file(tmp_path, ACL) as broker:
         url = f"mqtt://worker@127.0.0.1:{broker.port}"
         seen = Examined("--broker", url, "--store", "memory:", "--share", "a-secret", *USERS)
         monkeypatch.setenv("RINGLINE_PASSWORD_2", "another")

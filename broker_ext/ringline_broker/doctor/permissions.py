@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from ringline_broker.bindings.mqtt5.failures import LoginRefused
-from ringline_broker.doctor.device import VERSIONS, Device, Will, is_refusal
+from ringline_broker.doctor.device import V5, VERSIONS, Device, Will, is_refusal
 from ringline_broker.doctor.report import Check, Found, Skipped, fail, ok, warn
 from ringline_broker.doctor.stage import Home, Stage, new_event, request_of
 from ringline_broker.doctor.target import Target
@@ -63,6 +63,13 @@ _SAY_REMEDY: Final = (
     "let a user publish {prefix}/u/NAME/req alone (Mosquitto: `ringline deploy mosquitto` sets it up; by hand "
     "`pattern write {prefix}/u/%u/req` in acl_file; EMQX: authorization.no_match = deny)"
 )
+_GROUP_REMEDY: Final = (
+    "let no user publish {prefix}/g/+/evt, and the worker alone with --group-topics (Mosquitto: `ringline deploy "
+    "mosquitto` sets it up; by hand no `write` line for it in acl_file; EMQX: authorization.no_match = deny)"
+)
+_PROBE_REMEDY: Final = (
+    "let the worker's user alone publish and hear {prefix}/probe/+: whoever else does may keep workers from starting"
+)
 _SHARE_REMEDY: Final = (
     "have the broker refuse users the subscription (Mosquitto: dynamic security, as by `ringline deploy mosquitto`; "
     "an acl_file never refuses one; EMQX: authorization.no_match = deny), and keep the share's name secret"
@@ -92,6 +99,8 @@ class Permissions:
             Check(AREA, "publish another's request", partial(self._tried, self._ask_as_another, _SAY_REMEDY)),
             Check(AREA, "publish another's event", partial(self._tried, self._make_event, _SAY_REMEDY)),
             Check(AREA, "publish another's answer", partial(self._tried, self._make_answer, _SAY_REMEDY)),
+            Check(AREA, "publish a group's event", self._group_events),
+            Check(AREA, "publish in the self-test", partial(self._tried, self._make_probe, _PROBE_REMEDY)),
             Check(AREA, "leave a will to another", partial(self._tried, self._leave_will, _SAY_REMEDY)),
             Check(AREA, "leave a retained message", self._retain),
         )  # fmt: skip
@@ -155,13 +164,16 @@ class Permissions:
     # What nobody may be able to do.
 
     async def _tried(self, attempt: _Attempt, remedy: str) -> Found:
+        return _judged(await self._results(attempt), remedy)
+
+    async def _results(self, attempt: _Attempt) -> list[_Result]:
         async def tried(one: _Try) -> _Result:
             try:
                 return await attempt(one)
             except LoginRefused:
                 return _Result(one, is_refused=True)
 
-        return _judged(await self._each(tried), remedy)
+        return await self._each(tried)
 
     async def _spy(self, made: _Filter, one: _Try) -> _Result:
         """Subscribe to what is another's, and have something published there."""
@@ -196,6 +208,38 @@ class Permissions:
                 await device.publish(topic, b"", retain=True)
         await self._stage.show(one.other)
         is_heard = await one.other.device.hears(event, _SETTLE_S)
+        return _Result(one, is_refusal(code), f"is heard on {topic}" if is_heard else "")
+
+    async def _group_events(self) -> Found:
+        """Members hear what comes there; on a broker that knows who is one, no test user is."""
+        results = await self._results(self._make_group_event)
+        taken = [one for one in results if not one.is_refused and one.one.version == V5]
+        if taken and not any(one.fault for one in results):
+            text = f"taken from {taken[0].one}; no test user is a member, so who hears it is not known"
+            return warn(text, _GROUP_REMEDY)
+        return _judged(results, _GROUP_REMEDY)
+
+    async def _make_group_event(self, one: _Try) -> _Result:
+        """To a group that there is not, which the other listens to as its members would."""
+        topic, event = self._topics.group_events(f"doctor-{secrets.token_hex(12)}"), new_event()
+        async with self._device(one) as device, self._stage.device(one.other.account) as member:
+            await member.subscribe(topic)
+            code = await device.publish(topic, event)
+            await self._stage.show(one.other)
+            is_heard = await member.hears(event, _SETTLE_S)
+        return _Result(one, is_refusal(code), f"is heard on {topic}" if is_heard else "")
+
+    async def _make_probe(self, one: _Try) -> _Result:
+        """Where the worker hears its own probes; whoever sees one, and sends it once more, has the self-test fail."""
+        topic, event, control = f"{self._topics.prefix}/probe/{secrets.token_hex(12)}", new_event(), new_event()
+        worker = self._stage.device(self._target.worker, is_worker=True)
+        async with self._device(one) as device, worker:
+            await worker.subscribe(topic)
+            code = await device.publish(topic, event)
+            await worker.publish(topic, control)
+            if not await worker.hears(control):
+                raise Skipped("the worker does not hear its own probes, so there is nothing to disturb")
+            is_heard = await worker.hears(event, _SETTLE_S)
         return _Result(one, is_refusal(code), f"is heard on {topic}" if is_heard else "")
 
     async def _ask_as_another(self, one: _Try) -> _Result:
