@@ -92,9 +92,13 @@ class RedisChecks:
         if any(map(_cannot_save, self._must_answer())):
             return fail("it cannot write to its disk", "see its log, and make room: until then it may refuse writing")
         if all(info.get("aof_enabled") == "1" for info in self._infos.values()):
-            return ok("an append-only file")
+            synced = {await self._setting(shard, "appendfsync") for shard in self._infos}
+            if "no" in synced:
+                text = "an append-only file, appendfsync no: a power cut loses what the system had not yet written"
+                return warn(text, "set appendfsync everysec or always")
+            return ok(f"an append-only file, appendfsync {' and '.join(sorted(one or 'not told' for one in synced))}")
         text = "set appendonly yes, appendfsync everysec or always"
-        if all([await self._saves(shard) for shard in self._infos]):
+        if all([await self._setting(shard, "save") != "" for shard in self._infos]):
             return warn("snapshots only: a restart loses what came after the last one", text)
         return warn("none: a restart forgets all open invitations and all groups", text)
 
@@ -159,13 +163,13 @@ class RedisChecks:
         ((seconds, microseconds),) = await self._servers.run(shard, [("TIME",)])
         return int(seconds) * 1_000 + int(microseconds) / 1_000
 
-    async def _saves(self, shard: int) -> bool:
-        """Whether it makes snapshots by itself; where it does not say, it is believed to."""
+    async def _setting(self, shard: int, name: str) -> str | None:
+        """A setting of the server that has a shard; None where it does not say."""
         try:
-            (said,) = await self._servers.run(shard, [("CONFIG", "GET", "save")])
+            (said,) = await self._servers.run(shard, [("CONFIG", "GET", name)])
         except StoreUnavailable:  # it may be forbidden, as on servers that others run
-            return True
-        return len(said) < 2 or bool(said[1])  # noqa: PLR2004 - a name and its value
+            return None
+        return said[1].decode() if len(said) > 1 else None
 
     async def _get(self, shard: int, name: str) -> bytes:
         (value,) = await self._servers.run(shard, [("GET", f"{self._keys.base(shard)}{name}")])

@@ -62,6 +62,16 @@ def test_a_redis_with_snapshots_only(redis: RedisServer) -> None:
     assert (found.verdict, found.text.split(":")[0]) == ("warn", "snapshots only")
 
 
+@pytest.mark.parametrize(("synced", "verdict"), [("no", "warn"), ("everysec", "ok"), ("always", "ok")])
+def test_a_redis_that_leaves_its_file_to_the_system(redis: RedisServer, synced: str, verdict: str) -> None:
+    redis.call("CONFIG", "SET", "appendonly", "yes")
+    redis.call("CONFIG", "SET", "appendfsync", synced)
+    found = examined(redis.url)["persistence"]
+    assert found.verdict == verdict
+    assert found.text.startswith(f"an append-only file, appendfsync {synced}")
+    assert found.remedy == ("" if verdict == "ok" else "set appendfsync everysec or always")
+
+
 @pytest.mark.parametrize(("limit", "verdict"), [(0, "warn"), (2**30, "FAIL")])
 def test_a_redis_that_evicts(redis: RedisServer, limit: int, verdict: str) -> None:
     redis.call("CONFIG", "SET", "maxmemory", limit)
@@ -132,8 +142,13 @@ def test_a_store_whose_clock_was_set_back(redis: RedisServer) -> None:
 
 def test_a_user_of_redis_who_may_not_see_its_settings(redis: RedisServer) -> None:
     redis.call("ACL", "SETUSER", "worker", "on", ">secret", "~*", "+@all", "-config")
-    found = examined(f"redis://worker:secret@{redis.address}")
+    url = f"redis://worker:secret@{redis.address}"
+    found = examined(url)
     assert "FAIL" not in verdicts(found).values(), found
+    assert found["persistence"].text.startswith("snapshots only"), "it is believed to make them"
+    redis.call("CONFIG", "SET", "appendonly", "yes")
+    kept = examined(url)["persistence"]
+    assert (kept.verdict, kept.text) == ("ok", "an append-only file, appendfsync not told")
 
 
 def test_valkey_by_its_name() -> None:
