@@ -93,6 +93,8 @@ class Worker:
             time_store(store, self._metrics)
         service = Service(store, binding, self._clock, config.settings, self._metrics)
         binding.on_request, binding.now = service.take, service.now
+        if permissions is not None:
+            permissions.members = service.members
         try:
             await binding.start()
             await service.start()

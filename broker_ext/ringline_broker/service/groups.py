@@ -20,6 +20,7 @@ from ringline_broker.engine.groups.step import group_step, users_of
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import Done, Drop, Refused
 from ringline_broker.metrics import Counters
+from ringline_broker.service.handover import Lost
 from ringline_broker.service.marking import Marking
 from ringline_broker.service.outbox import Outbox
 from ringline_broker.service.ports import (
@@ -223,8 +224,9 @@ class Groups:
                 self._reply(plan, task, reply)
 
     async def _follow_up(self, group: Group, since: int) -> asyncio.Future[None]:
-        """Open the topic to who came and close it to who left, settle the invitations of those, publish; a dismissed
-        group's topic closes last. The mark follows when the broker has it all; what is returned ends then.
+        """Open the topic to who came and close it to who left, settle the invitations of those, publish. The mark
+        follows when the broker has it all; what is returned ends then. A dismissed group's topic closes last, and
+        nobody waits for that: nothing is published on it any more.
         """
         moved = comings_and_goings(group, since)
         for one in moved:
@@ -233,7 +235,7 @@ class Groups:
             await self._settle(group.gid, gone)
         lost = self._outbox.group_news(group, since, await self._audience.of((group.gid,)))
         if group.dismissed is not None and (closing := self._binding.close_group(group.gid, None)) is not None:
-            await closing
+            lost = asyncio.ensure_future(_closed(group.gid, closing, lost))
         return self._marking.expect([Mark(group.gid, since, group.n)], lost)
 
     async def _let_hear(self, gid: str, one: Arrival | Departure) -> None:
@@ -272,3 +274,15 @@ class Groups:
 
 def _concerns(departure: Departure, invitation: Invitation) -> bool:
     return departure.users is None or any(map(invitation.is_party, departure.users))
+
+
+async def _closed(gid: str, closing: Awaitable[None], lost: Lost) -> frozenset[str]:
+    """What was given up of a dismissed group once its topic is closed: all of it where that failed, so that recovery
+    closes it.
+    """
+    try:
+        await closing
+    except (StoreUnavailable, BrokerUnavailable) as failed:
+        log.error("the topic of group %s is not closed yet: %s", gid, failed)  # noqa: TRY400 - it has said what it is
+        return frozenset((gid,))
+    return lost if isinstance(lost, frozenset) else await lost

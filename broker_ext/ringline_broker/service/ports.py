@@ -300,24 +300,25 @@ class Binding(Protocol):
         ...
 
     def open_group(self, gid: str, users: Collection[str]) -> Awaitable[None] | None:
-        """Let these users have the group's topic, where the binding does not ask the service when they want it.
+        """Let those of these users who are members by now, which is asked of the service, have the group's topic; where
+        that is not asked anyway when they want it.
 
         Returns:
             Where the broker takes time, what is awaited until they may.
 
         Raises:
-            BrokerUnavailable: (awaited) the broker does not answer; to be repeated.
+            BrokerUnavailable, StoreUnavailable: (awaited) the broker or the store does not answer; to be repeated.
         """
         ...
 
     def close_group(self, gid: str, users: Collection[str] | None) -> Awaitable[None] | None:
         """Take the group's topic away from these users, or from all: nothing published from now on reaches them there.
-        Whether a user may have it again is asked of the service.
+        Who is a member, and may have it again or keep it, is asked of the service.
 
         Returns:
             As `open_group`.
 
         Raises:
-            BrokerUnavailable: likewise.
+            BrokerUnavailable, StoreUnavailable: likewise.
         """
         ...

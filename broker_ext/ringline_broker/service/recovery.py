@@ -37,29 +37,31 @@ Recover = Callable[[int], Awaitable[Recovered]]
 
 
 class Recovery:
-    """Looks for what was left, every second.
+    """Looks for what was left of one kind, every second.
 
     Args:
         clock: for the pauses.
-        recover: what is done, one after the other.
+        recover: what is done.
         must_wait: whether others should do it: so many requests wait, or the broker does not take what it is handed.
     """
 
-    def __init__(self, clock: Clock, recover: tuple[Recover, ...], must_wait: Callable[[], bool]) -> None:
+    def __init__(self, clock: Clock, recover: Recover, must_wait: Callable[[], bool]) -> None:
         self._clock = clock
         self._recover = recover
         self._must_wait = must_wait
 
     async def at_start(self) -> None:
-        """Recover all that may be claimed now, before anything else is done.
+        """Recover all that may be claimed now, before anything else is done. Where the broker does not change
+        permissions it is left for later, since others need not wait for that.
 
         Raises:
             StoreUnavailable: the store cannot be read or written.
-            BrokerUnavailable: the broker does not change permissions.
         """
-        for recover in self._recover:
-            while await self._part(recover):
+        try:
+            while await self._part():
                 pass
+        except BrokerUnavailable as failed:
+            log.error("recovery waits: %s", failed)  # noqa: TRY400 - it has said what it is
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -72,7 +74,7 @@ class Recovery:
         if self._must_wait():
             return False
         try:
-            return True in [await self._part(recover) for recover in self._recover]
+            return await self._part()
         except (StoreUnavailable, BrokerUnavailable) as failed:
             log.error("recovery waits: %s", failed)  # noqa: TRY400 - it has said what it is
             return False
@@ -80,9 +82,9 @@ class Recovery:
             log.exception("recovery failed, and is tried again after the lease")
             return False
 
-    async def _part(self, recover: Recover) -> bool:
+    async def _part(self) -> bool:
         """Recover a part, and wait a little for the broker to have it; whether there may be more."""
-        claimed, handed = await recover(AT_ONCE)
+        claimed, handed = await self._recover(AT_ONCE)
         if handed:
             await asyncio.wait(handed, timeout=EVERY_MS / 1000)
         return claimed == AT_ONCE

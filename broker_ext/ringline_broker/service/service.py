@@ -4,31 +4,33 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import replace
 
-from ringline.protocol.group_requests import OnGroup
+from ringline.protocol.group_requests import OnGroup, SyncGroup
 from ringline.protocol.requests import Cancel, Invite, OnInvitation, RequestRefused, decode_request, header_of
 from ringline.protocol.shapes import Request
 from ringline.protocol.topics import Topics
+from ringline_broker.engine.groups.rights import members_among
 from ringline_broker.engine.model import Invitation
 from ringline_broker.engine.step import (
     Ask,
     Deadline,
-    Done,
     Drop,
     Limits,
     NobodyOnline,
     Refused,
-    Reply,
     Step,
     step,
 )
 from ringline_broker.metrics import Metrics
+from ringline_broker.service.aside import Aside
 from ringline_broker.service.groups import Groups, GroupTask
 from ringline_broker.service.marking import Marking
-from ringline_broker.service.membership import Audience, is_member
+from ringline_broker.service.membership import Audience, is_member, views
 from ringline_broker.service.newcomers import NO_RULES, Rules, admit, rules_for
 from ringline_broker.service.outbox import News, Outbox
+from ringline_broker.service.plan import Plan
 from ringline_broker.service.ports import (
     Binding,
     Change,
@@ -50,36 +52,6 @@ from ringline_broker.service.waiting import Waiting
 from ringline_broker.settings import Settings
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Plan:
-    """What a turn makes of one invitation; up to the version `mark` the broker has its events, or is getting them from
-    this process.
-    """
-
-    held: Held | None
-    mark: int
-    invitation: Invitation | None
-    replies: list[tuple[Task, Reply]] = field(default_factory=list)
-
-    def since(self, before_ms: int) -> int:
-        """After which version this process publishes. What another one committed not before this time is that one's to
-        publish: else every answer to an invitation of a hundred would ring them all again. Unless somebody asks again,
-        and so may not have heard.
-        """
-        if self.held is None or self.version <= self.mark or any(_is_repeated(reply) for _, reply in self.replies):
-            return self.mark
-        oldest = next(event for event in self.held.invitation.events if event.n > self.mark)
-        return self.mark if oldest.ts < before_ms else self.version
-
-    @property
-    def version(self) -> int:
-        return 0 if self.held is None else self.held.invitation.n
-
-    @property
-    def size(self) -> int:
-        return 0 if self.held is None else self.held.invitation.size
 
 
 class Service:
@@ -113,13 +85,15 @@ class Service:
             store, binding, self._outbox, self._settings, self.counters, self._replies, self._quotas, self._settle_drops
         )
         self._queries = Queries(store, binding, self._replies, self.counters, self._settings.max_blocked)
+        self._group_work = Aside("ringline-groups", self._groups.decide, self.counters)
+        self._group_syncs = Aside("ringline-group-syncs", self._queries.deal_with, self.counters)
         self._incoming = Waiting()
         self._told = SparingLog(log)
         self._commands: list[Deadline | NobodyOnline] = []
         self._work = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._marking = Marking(store.mark)
-        self._recovery = Recovery(clock, (self._recover, self._groups.recover), self._must_wait)
+        self._recoveries = [Recovery(clock, one, self._must_wait) for one in (self._recover, self._groups.recover)]
         self._stopping = False
 
     @property
@@ -139,20 +113,28 @@ class Service:
         """
         return await is_member(self._store, gid, user)
 
+    async def members(self, gid: str, users: Collection[str]) -> Collection[str]:
+        """Who of these users may hear the group's topic.
+
+        Raises:
+            StoreUnavailable: the store cannot tell.
+        """
+        return members_among((await views(self._store, {gid: users}))[gid], users)
+
     async def start(self) -> None:
         """Publish what a crash left unpublished, then begin to take requests and to watch deadlines.
 
         Raises:
             StoreUnavailable: the store cannot be read.
-            BrokerUnavailable: the broker does not change permissions.
         """
-        await self._recovery.at_start()
+        for recovery in self._recoveries:
+            await recovery.at_start()
         if self.counters.recovered:
             log.info("published the events of %d invitations or groups again", self.counters.recovered)
         self._tasks = [
             asyncio.create_task(self._run(), name="ringline-turns"),
             asyncio.create_task(self._timers.run(), name="ringline-timers"),
-            asyncio.create_task(self._recovery.run(), name="ringline-recovery"),
+            *(asyncio.create_task(one.run(), name="ringline-recovery") for one in self._recoveries),
         ]
 
     async def stop(self) -> None:
@@ -164,6 +146,7 @@ class Service:
             for other in others:
                 other.cancel()
             await asyncio.gather(turns, *others, return_exceptions=True)
+        await asyncio.gather(self._group_work.stop(), self._group_syncs.stop())
         await asyncio.gather(self._marking.stop(), self._groups.stop())
         with contextlib.suppress(StoreUnavailable):
             await self._store.close()
@@ -219,9 +202,12 @@ class Service:
         tasks: dict[str, list[Task]] = defaultdict(list)
         of_groups: dict[str, list[GroupTask]] = defaultdict(list)
         queries: list[tuple[str, Query]] = []
+        group_syncs: list[tuple[str, Query]] = []
         for one in incoming:
             request = self._read(one)
-            if isinstance(request, Query):
+            if isinstance(request, SyncGroup):
+                group_syncs.append((one.user, request))
+            elif isinstance(request, Query):
                 queries.append((one.user, request))
             elif isinstance(request, OnInvitation):
                 tasks[request.iid].append(Task(Ask(one.user, request), one.received_ms, request))
@@ -231,8 +217,10 @@ class Service:
         for command in commands:
             tasks[command.iid].append(Task(command, now))
         if of_groups:
-            await self._groups.decide(of_groups)
+            await self._group_work.have_done(of_groups)
         await self._decide(tasks)
+        if group_syncs:
+            await self._group_syncs.have_done(group_syncs)
         await self._queries.deal_with(queries)
 
     def _read(self, incoming: Incoming) -> Request | None:
@@ -314,8 +302,8 @@ class Service:
         )
         return held, rules, room
 
-    def _fold(self, held: Held | None, mark: int, todo: list[Task], room: dict[str, Room]) -> _Plan:
-        plan = _Plan(held, mark, None if held is None else held.invitation)
+    def _fold(self, held: Held | None, mark: int, todo: list[Task], room: dict[str, Room]) -> Plan:
+        plan = Plan(held, mark, None if held is None else held.invitation)
         for task in todo:
             made = self._step(plan.invitation, task, room)
             if made.invitation is not plan.invitation and isinstance(task.command, Deadline):
@@ -338,7 +326,7 @@ class Service:
         room[command.user] = room[command.user].less(made.invitation)
         return made
 
-    async def _say_when(self, plans: list[_Plan]) -> None:
+    async def _say_when(self, plans: list[Plan]) -> None:
         """Find out when there will be room for what was refused for want of it."""
         for plan in plans:
             for at, (task, reply) in enumerate(plan.replies):
@@ -349,7 +337,7 @@ class Service:
     async def _members(self, news: list[News]) -> dict[str, list[str]] | None:
         return await self._outbox.audience.of({one.invitation.gid for one in news if one.invitation.gid})
 
-    async def _publish(self, plans: list[_Plan]) -> None:
+    async def _publish(self, plans: list[Plan]) -> None:
         before_ms = self._store.now() - self._settings.lease_s * 1000
         news = [
             News(plan.invitation, since)
@@ -384,7 +372,3 @@ class Service:
             for task in todo:
                 if task.request is not None and isinstance(task.command, Ask):
                     self._replies.unavailable(task.command.user, task.request)
-
-
-def _is_repeated(reply: Reply) -> bool:
-    return isinstance(reply, Done) and reply.repeated

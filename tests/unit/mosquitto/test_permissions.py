@@ -1,8 +1,10 @@
 """The plugin of a real Mosquitto, commanded: users, roles that are mended, and who hears which group's topic."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +27,7 @@ from ringline_broker.bindings.mqtt5.binding import WorkerBinding
 from ringline_broker.bindings.mqtt5.failures import LoginRefused, SubscribeRefused
 from ringline_broker.deployment.mosquitto import ADMIN, read_admin
 from ringline_broker.service.clock import SystemClock
-from ringline_broker.service.ports import BrokerUnavailable
+from ringline_broker.service.ports import BrokerUnavailable, Clock, StoreUnavailable
 from tests.support.bound import BOUND_S
 from tests.support.deployed import PASSWORD, Deployed
 from tests.support.turns import let_run
@@ -33,6 +35,7 @@ from tests.unit.mqtt5.peers import TOPICS, Peer, run, said
 
 ROLES: Final = Roles(TOPICS)
 GROUP: Final = TOPICS.group_events("g")
+LOCK: Final = f"{TOPICS.prefix}/lock"
 CLOCK: Final = SystemClock()
 
 
@@ -50,9 +53,33 @@ def as_user(broker: Deployed, user: str) -> BrokerAddress:
     return BrokerAddress("127.0.0.1", broker.port, user, PASSWORD.encode())
 
 
+class Members:
+    """Who is in which group, as a store would say."""
+
+    def __init__(self) -> None:
+        self._of: defaultdict[str, set[str]] = defaultdict(set)
+        self.asked = asyncio.Event()
+
+    async def __call__(self, gid: str, users: Collection[str]) -> Collection[str]:
+        self.asked.set()
+        return self._of[gid] & set(users)
+
+    async def add(self, permissions: Permissions, gid: str, *users: str) -> None:
+        self._of[gid].update(users)
+        await permissions.agree(gid, users)
+
+    async def remove(self, permissions: Permissions, gid: str, *users: str) -> None:
+        self._of[gid].difference_update(users)
+        await permissions.agree(gid, users)
+
+    def now_in(self, gid: str, *users: str) -> None:
+        self._of[gid] = set(users)
+
+
 @asynccontextmanager
-async def managing(broker: Deployed, **more: Any) -> AsyncGenerator[Permissions]:
-    permissions = Permissions(broker.worker, TOPICS, broker.share, CLOCK, has_group_topics=True, **more)
+async def managing(broker: Deployed, members: Members, clock: Clock = CLOCK) -> AsyncGenerator[Permissions]:
+    permissions = Permissions(broker.worker, TOPICS, broker.share, clock, has_group_topics=True)
+    permissions.members = members
     await permissions.start(5)
     try:
         yield permissions
@@ -61,8 +88,9 @@ async def managing(broker: Deployed, **more: Any) -> AsyncGenerator[Permissions]
 
 
 @asynccontextmanager
-async def working(broker: Deployed) -> AsyncGenerator[WorkerBinding]:
+async def working(broker: Deployed, members: Members) -> AsyncGenerator[WorkerBinding]:
     permissions = Permissions(broker.worker, TOPICS, broker.share, CLOCK, has_group_topics=True)
+    permissions.members = members
     binding = WorkerBinding(broker.worker, TOPICS, broker.share, CLOCK, permissions=permissions)
     await binding.start()
     try:
@@ -81,7 +109,8 @@ def test_members_hear_a_group_and_nobody_else_and_nobody_is_cut_off(broker: Depl
     async def scenario() -> None:
         alice = await Peer().join(as_user(broker, "alice"), GROUP, TOPICS.events("alice"))
         bob = await Peer().join(as_user(broker, "bob"), GROUP, TOPICS.events("bob"))
-        async with working(broker) as binding:
+        members = Members()
+        async with working(broker, members) as binding:
 
             async def publish(payload: bytes) -> None:
                 await said(binding.publish(GROUP, payload, None))
@@ -91,16 +120,21 @@ def test_members_hear_a_group_and_nobody_else_and_nobody_is_cut_off(broker: Depl
                     await _last_of(peer, after)
 
             await publish(b"before")
+            members.now_in("g", "alice", "nobody")
             for _ in range(2):  # again changes nothing
                 await _done(binding.open_group("g", ["alice", "nobody"]))
             await publish(b"alice alone")
+            members.now_in("g", "alice", "bob")
             await _done(binding.open_group("g", ["bob"]))
             await publish(b"both")
+            members.now_in("g", "bob")
             for _ in range(2):
                 await _done(binding.close_group("g", ["alice", "nobody"]))
             await publish(b"bob alone")
+            members.now_in("g", "alice", "bob")
             await _done(binding.open_group("g", ["alice"]))
             binding.publish(GROUP, b"the last", None)
+            members.now_in("g")
             for _ in range(2):
                 await _done(binding.close_group("g", None))
             await publish(b"too late")
@@ -126,9 +160,7 @@ class Noted:
 
     async def stop(self) -> None: ...
 
-    async def open_group(self, gid: str, users: Collection[str]) -> None: ...
-
-    async def close_group(self, gid: str, users: Collection[str] | None) -> None:
+    async def agree(self, gid: str, users: Collection[str] | None) -> None:
         self.closed.append((gid, users))
 
 
@@ -152,11 +184,12 @@ def test_an_account_that_is_no_users_is_nobodys_to_disturb(broker: Deployed) -> 
     """Whoever may invite into a group would end the workers' connections otherwise."""
 
     async def scenario() -> None:
-        async with managing(broker) as permissions, connected(as_admin(broker), CLOCK) as control:
+        members = Members()
+        async with managing(broker, members) as permissions, connected(as_admin(broker), CLOCK) as control:
             worker = await Peer().join(broker.worker, TOPICS.prefix + "/probe/x")
-            await permissions.open_group("g", ["ringline-worker", ADMIN, "%u", "alice"])
-            await permissions.close_group("g", ["ringline-worker", ADMIN, "%u"])
-            await permissions.open_group("%u", ["alice"])
+            await members.add(permissions, "g", "ringline-worker", ADMIN, "%u", "alice")
+            await members.remove(permissions, "g", "ringline-worker", ADMIN, "%u")
+            await members.add(permissions, "%u", "alice")
             assert await groups_of(control, "alice") == {"g"}
             assert not worker.connection.ended.is_set()
             worker.close()
@@ -166,17 +199,59 @@ def test_an_account_that_is_no_users_is_nobodys_to_disturb(broker: Deployed) -> 
 
 def test_two_workers_that_change_one_user_at_the_same_time_lose_nothing(broker: Deployed) -> None:
     async def scenario() -> None:
+        said = Members()
         async with (
-            managing(broker) as one, managing(broker) as other, managing(broker) as third,
+            managing(broker, said) as one, managing(broker, said) as other, managing(broker, said) as third,
             connected(as_admin(broker), CLOCK) as control,
         ):  # fmt: skip
             for turn in range(10):
                 new, old = ([f"{n}-{place}" for place in range(3)] for n in (turn, turn - 1))
                 await asyncio.gather(
-                    *(place.open_group(gid, ["alice"]) for place, gid in zip((one, other, third), new, strict=True)),
-                    *(place.close_group(gid, ["alice"]) for place, gid in zip((other, third, one), old, strict=True)),
+                    *(said.add(place, gid, "alice") for place, gid in zip((one, other, third), new, strict=True)),
+                    *(said.remove(place, gid, "alice") for place, gid in zip((other, third, one), old, strict=True)),
                 )
                 assert await groups_of(control, "alice") == set(new)
+
+    run(scenario())
+
+
+def test_a_worker_that_was_slow_undoes_nothing(broker: Deployed) -> None:
+    """It was told to add bob, and had to wait; meanwhile bob was removed, and another worker saw to that."""
+
+    async def scenario() -> None:
+        members = Members()
+        async with (
+            managing(broker, members) as slow, managing(broker, members) as other,
+            connected(as_admin(broker), CLOCK) as control,
+        ):  # fmt: skip
+            await control.run([{"command": "createRole", "rolename": LOCK, "textname": "somebody's"}])
+            adding = asyncio.ensure_future(members.add(slow, "g", "bob"))
+            await asyncio.wait_for(members.asked.wait(), BOUND_S)
+            removing = asyncio.ensure_future(members.remove(other, "g", "bob"))
+            await control.run([{"command": "deleteRole", "rolename": LOCK}])
+            await asyncio.wait_for(asyncio.gather(adding, removing), BOUND_S)
+            assert await groups_of(control, "bob") == set()
+
+    run(scenario())
+
+
+def test_a_store_out_of_reach_leaves_no_lock_behind(broker: Deployed) -> None:
+    async def scenario() -> None:
+        members, calls = Members(), count()
+
+        async def fails_at_the_second(gid: str, users: Collection[str]) -> Collection[str]:
+            if next(calls) == 1:
+                raise StoreUnavailable("no answer in time")
+            return await members(gid, users)
+
+        async with managing(broker, members) as permissions, connected(as_admin(broker), CLOCK) as control:
+            permissions.members = fails_at_the_second
+            with pytest.raises(StoreUnavailable):
+                await members.add(permissions, "g", "alice")
+            (left,) = await control.run([{"command": "getRole", "rolename": LOCK}])
+            assert left.error == "Role not found"
+            await members.add(permissions, "g", "alice")
+            assert await groups_of(control, "alice") == {"g"}
 
     run(scenario())
 
@@ -185,18 +260,22 @@ def test_one_group_too_many_is_said_and_stops_nothing(broker: Deployed, caplog: 
     """Anybody may add anybody to groups: what does not fit is left out, or no group would change any more."""
 
     async def scenario() -> None:
-        async with managing(broker) as permissions, connected(as_admin(broker), CLOCK) as control:
+        members = Members()
+        async with managing(broker, members) as permissions, connected(as_admin(broker), CLOCK) as control:
             empty, one = (size_of(_with_groups(["x" * 64] * count)) for count in (0, 1))
             full = [f"{number:064}" for number in range((MAX_BYTES - empty) // (one - empty))]
             assert len(full) > 400
             (done,) = await control.run([_with_groups(full)])
             assert done.error is None
-            await permissions.open_group("z" * 64, ["alice", "bob"])
+            for gid in full:
+                members.now_in(gid, "alice")
+            await members.add(permissions, "z" * 64, "alice", "bob")
             assert "ringline/v1/u/alice cannot hear of another group: there are too many" in caplog.text
             assert await groups_of(control, "alice") == set(full)
             assert await groups_of(control, "bob") == {"z" * 64}
-            await permissions.close_group(full[0], None)
-            await permissions.open_group("z" * 64, ["alice"])
+            members.now_in(full[0])
+            await permissions.agree(full[0], None)
+            await permissions.agree("z" * 64, ["alice"])
             assert await groups_of(control, "alice") == {*full[1:], "z" * 64}
 
     run(scenario())
@@ -217,7 +296,7 @@ def test_what_is_not_as_it_should_be_is_mended_at_the_start(broker: Deployed) ->
                 {"command": "addRoleACL", "rolename": f"{TOPICS.prefix}/worker", "acltype": "publishClientSend",
                  "topic": "#", "allow": True},
             ])  # fmt: skip
-        async with managing(broker), connected(as_admin(broker), CLOCK) as control:
+        async with managing(broker, Members()), connected(as_admin(broker), CLOCK) as control:
             access, worker, users = await control.run([
                 {"command": "getDefaultACLAccess"},
                 {"command": "getRole", "rolename": f"{TOPICS.prefix}/worker"},
@@ -261,7 +340,7 @@ def test_who_may_not_manage_permissions_is_told_so(tmp_path: Path) -> None:
 
     async def scenario(broker: Deployed) -> None:
         with pytest.raises(SubscribeRefused, match="CONTROL"):
-            async with managing(broker):
+            async with managing(broker, Members()):
                 pass
         alice = as_user(broker, "alice")
         control = Control(CLOCK)
@@ -300,19 +379,19 @@ class HastyClock(SystemClock):
 
 
 def test_the_lock_of_a_dead_worker_is_taken_from_it(broker: Deployed) -> None:
+    """By one that starts now, too: it is in the broker's file, and nobody else might come."""
+
     async def scenario() -> None:
-        permissions = Permissions(broker.worker, TOPICS, broker.share, HastyClock(), has_group_topics=True)
-        await permissions.start(5)
-        async with connected(as_admin(broker), CLOCK) as control:
-            await control.run([{"command": "createRole", "rolename": f"{TOPICS.prefix}/lock", "textname": "dead"}])
-            with pytest.raises(BrokerUnavailable, match="another worker keeps the lock"):
-                await permissions.open_group("g", ["alice"])
-            assert await groups_of(control, "alice") == set()
-            await permissions.open_group("g", ["alice"])
+        members = Members()
+        async with (
+            connected(as_admin(broker), CLOCK) as control,
+            managing(broker, members, HastyClock()) as permissions,
+        ):
+            await control.run([{"command": "createRole", "rolename": LOCK, "textname": "dead"}])
+            await members.add(permissions, "g", "alice")
             assert await groups_of(control, "alice") == {"g"}
-            (left,) = await control.run([{"command": "getRole", "rolename": f"{TOPICS.prefix}/lock"}])
+            (left,) = await control.run([{"command": "getRole", "rolename": LOCK}])
             assert left.error == "Role not found"
-        await permissions.stop()
 
     run(scenario())
 

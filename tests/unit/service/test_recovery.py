@@ -2,9 +2,14 @@
 
 import asyncio
 
+import pytest
+
 from ringline.protocol.group_requests import AddMembers, CreateGroup, DismissGroup, RemoveMembers, SyncGroup
+from ringline_broker.service.aside import PATIENCE_S
 from ringline_broker.service.ports import BrokerUnavailable, Mark, Reach
 from ringline_broker.service.recovery import AT_ONCE
+from ringline_broker.service.service import Service
+from ringline_broker.stores.marks import Handed
 from tests.support.turns import let_run
 from tests.unit.engine.play import IID, accept, invite
 from tests.unit.service.bench import Bench, run
@@ -291,6 +296,67 @@ def test_who_comes_may_hear_the_group_before_anything_is_published_to_it() -> No
             assert bench.broker.answers("ann")[-1].err is None
 
     run(main)
+
+
+@pytest.mark.parametrize("what", ["a group is made", "a member syncs"])
+def test_a_broker_that_takes_long_to_permit_holds_up_no_call_and_no_deadline(what: str) -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            await group(bench, "ben")
+            gate = asyncio.Event()
+
+            async def permit(_gid: str) -> None:
+                await gate.wait()
+
+            bench.broker.permits = permit
+            answered = len(bench.broker.answers("ben"))
+            bench.take("ben", on(SyncGroup) if what == "a member syncs" else on(CreateGroup, gid="h", preset="meeting"))
+            await _a_moment()
+            for number in range(3):  # the first waits for a moment; who comes then does not
+                bench.take("ann", invite("bob", iid=f"i{number}", timeout=1))
+                bench.take("ben", on(SyncGroup) if what == "a member syncs" else on(AddMembers, gid="h", to=("cid",)))
+                await let_run()
+            assert bench.broker.names("bob") == ["invited"] * 3
+            bench.clock.advance(1_000)
+            await let_run()
+            assert bench.broker.names("bob") == ["invited"] * 3 + ["timed_out"] * 3
+            assert len(bench.broker.answers("ben")) == answered
+            gate.set()
+            await _a_moment()
+            assert [answer.err for answer in bench.broker.answers("ben")[answered:]] == [None] * 4
+
+    run(main)
+
+
+def test_a_broker_that_does_not_permit_what_was_left_does_not_keep_a_worker_from_starting() -> None:
+    async def main() -> None:
+        bench = Bench()
+        async with bench:
+            await group(bench, "ben")
+            bench.store._groups_handed["g"] = Handed(1)  # a crash took the marks
+
+        async def refuse(_gid: str) -> None:
+            raise BrokerUnavailable("another worker keeps the lock on the broker's roles")
+
+        bench.broker.permits = refuse
+        bench.broker.opened.clear()
+        bench.clock.advance(LEASE_MS)
+        bench.store._closed = False
+        bench.service = Service(bench.store, bench.broker, bench.clock, bench.settings)
+        async with bench:
+            assert bench.broker.opened == [("g", ("ben",))]
+            await bench.ask("ann", invite("bob"))
+            assert bench.broker.names("bob") == ["invited"]
+            bench.broker.permits = None
+            await pass_time(bench)
+            assert not await bench.store.claim_unmarked_groups(0, 10)
+
+    run(main)
+
+
+async def _a_moment() -> None:
+    """So long that nobody waits any more."""
+    await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=2 * PATIENCE_S)
 
 
 def test_a_broker_that_does_not_permit_is_told_and_what_is_repeated_is_done() -> None:

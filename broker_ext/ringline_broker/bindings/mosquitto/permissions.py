@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, Final
 
 from ringline.protocol.topics import Topics
@@ -35,13 +35,18 @@ _chance = random.SystemRandom()
 _ATTEMPTS: Final = 3
 _AT_ONCE: Final = 16
 """Users whose roles are changed under one lock."""
+_GENTLY_AT_ONCE, _GENTLY_MS = 4, 100
+"""Likewise where nobody waits, and the pause after them: the broker writes its file for each, and does nothing else."""
 _LOOK_AGAIN_MS: Final = (5, 40)
 """How long to wait for a lock that another worker has, from and to."""
 _HELD_MS: Final = int(1_200 * ANSWER_S)
 """A lock that somebody had for so long is a dead worker's: what a living one sends is given up before."""
+_PATIENCE_MS: Final = _HELD_MS + int(1_000 * ANSWER_S)
+"""How long a lock is waited for: longer than a dead worker can have it."""
 
 Groups = frozenset[str]
-Change = Callable[[Groups], Groups]
+Members = Callable[[str, Collection[str]], Awaitable[Collection[str]]]
+"""Given a group and users, who of them are members of it now."""
 
 
 class Permissions:
@@ -57,6 +62,7 @@ class Permissions:
 
     Attributes:
         has_group_topics: likewise.
+        members: asked who are members of a group, each time a role is about to be written; raises StoreUnavailable.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class Permissions:
         self._changing = asyncio.Lock()
         self._lock_name = f"{topics.prefix}/lock"
         self._holder: tuple[str, int] | None = None
+        self.members: Members = _nobody
 
     async def start(self, within_s: float) -> None:
         """Connect, and see that default access is denied and the roles stand; mend what does not.
@@ -99,33 +106,33 @@ class Permissions:
             await keeper.stop()
         self._control.outbound.give_up()
 
-    async def open_group(self, gid: str, users: Collection[str]) -> None:
-        """Let users hear a group's topic; who hears it already, or is unknown to the broker, is passed over.
+    async def agree(self, gid: str, users: Collection[str] | None) -> None:
+        """Have a group's topic heard by those of these users who are members of it now, and not by the others; of all
+        who hear it where None is given. Whom the broker does not know is passed over.
+
+        Who is a member is asked when nobody else can write the same role, and not taken from whoever calls: a worker
+        that was slow would undo what another has done since.
 
         Raises:
             BrokerUnavailable: it is not known to be done.
+            StoreUnavailable: it is not known who is a member.
         """
         if (fault := name_fault(gid)) is not None:
             log.error("the members of group %s hear nothing of it: its id %s", gid, fault)
             return
-        await self._change(await self._groups_of(users), lambda groups: groups | {gid})
-
-    async def close_group(self, gid: str, users: Collection[str] | None) -> None:
-        """Take a group's topic away from users, or from all; who has it not is passed over.
-
-        Raises:
-            BrokerUnavailable: it is not known to be done.
-        """
-        known = await (self._groups_of_all() if users is None else self._groups_of(users))
-        await self._change(known, lambda groups: groups - {gid})
-
-    async def _groups_of(self, users: Collection[str]) -> dict[str, Groups]:
-        """The groups whose topics these users hear; of those whom the broker knows."""
-        asked = sorted(user for user in users if name_fault(user) is None)
-        return self._told(asked, await self._control.run(self._look_at(asked)))
+        size = _AT_ONCE
+        if users is None:
+            size = _GENTLY_AT_ONCE
+            users = [user for user, groups in (await self._groups_of_all()).items() if gid in groups]
+        names = sorted(user for user in users if name_fault(user) is None)
+        for at in range(0, len(names), size):
+            async with self._changing:
+                await self._agree_some(gid, names[at : at + size])
+            if size < _AT_ONCE:
+                await self._clock.wait(asyncio.Event(), _GENTLY_MS)
 
     async def _groups_of_all(self) -> dict[str, Groups]:
-        """Likewise, of all users: the plugin does not tell who has which topic."""
+        """The groups whose topics all users hear: the plugin does not tell who has which topic."""
         (answer,) = await self._control.run([{"command": "listRoles", "verbose": True}])
         check((answer,))
         roles: list[dict[str, Any]] = answer.data.get("roles", [])
@@ -144,30 +151,40 @@ class Permissions:
         pairs = zip(users, answers, strict=True)
         return {user: self._roles.groups_in(told.data.get("role", {})) for user, told in pairs if told.error is None}
 
-    async def _change(self, known: dict[str, Groups], change: Change) -> None:
-        """Write the roles that change."""
-        users = [user for user, groups in known.items() if change(groups) != groups]
-        for at in range(0, len(users), _AT_ONCE):
-            async with self._changing:
-                await self._change_some(users[at : at + _AT_ONCE], change)
-
-    async def _change_some(self, users: list[str], change: Change) -> None:
+    async def _agree_some(self, gid: str, users: list[str]) -> None:
         """A role is read and then written whole, and another worker may want to write it too. The plugin knows no
-        transactions, but it makes a role only once: that one is the lock.
+        transactions, but it makes a role only once: that one is the lock. Where nobody has it and all is as it should
+        be, nothing is to be done: whoever takes it later asks who is a member later.
         """
+        lock, *told = await self._control.run([_get(self._lock_name), *self._look_at(users)])
+        if not await self._wrong(gid, self._told(users, told)) and not _holder(lock):
+            return
         token = secrets.token_hex(8)
         known = await self._lock(token, users)
-        changed = (self._roles.user(user, change(groups)) for user, groups in known.items())
-        todo = [_set(role) for role in changed if _fits(role)]
         unlock: Command = {"command": "deleteRole", "rolename": self._lock_name}
+        try:
+            wrong = await self._wrong(gid, known)
+        except BaseException:
+            await self._control.run([unlock])
+            raise
+        changed = (self._roles.user(user, groups) for user, groups in wrong.items())
+        todo = [_set(role) for role in changed if _fits(role)]
         held, *done, _ = await self._control.run([_get(self._lock_name), *todo, unlock])
         check(done, "Role does not exist")
         if _holder(held) != token:
             raise BrokerUnavailable("another worker has changed the broker's roles meanwhile")
 
+    async def _wrong(self, gid: str, known: dict[str, Groups]) -> dict[str, Groups]:
+        """Of users whose roles open these groups, those who hear the group and should not, or should and do not: what
+        their roles should open.
+        """
+        members = frozenset(await self.members(gid, tuple(known))) if known else Groups()
+        right = {user: groups | {gid} if user in members else groups - {gid} for user, groups in known.items()}
+        return {user: groups for user, groups in right.items() if groups != known[user]}
+
     async def _lock(self, token: str, users: list[str]) -> dict[str, Groups]:
         """Take the lock, and read these users' roles under it."""
-        until_ms = self._clock.monotonic_ms() + int(1_000 * ANSWER_S)
+        until_ms = self._clock.monotonic_ms() + _PATIENCE_MS
         take: list[Command] = [
             {"command": "createRole", "rolename": self._lock_name, "textname": token, "acls": []},
             _get(self._lock_name),
@@ -261,3 +278,7 @@ def _holder(answer: Answer) -> str:
 
 def _nothing(_connection: Connection) -> None:
     pass
+
+
+async def _nobody(_gid: str, _users: Collection[str]) -> Collection[str]:
+    return ()

@@ -53,12 +53,12 @@ class Permissions(Protocol):
         """Disconnect. A second call does nothing."""
         ...
 
-    async def open_group(self, gid: str, users: Collection[str]) -> None:
-        """As `Binding.open_group`."""
-        ...
+    async def agree(self, gid: str, users: Collection[str] | None) -> None:
+        """Have a group's topic heard by those of these users, or of all, who are members of it now.
 
-    async def close_group(self, gid: str, users: Collection[str] | None) -> None:
-        """As `Binding.close_group`."""
+        Raises:
+            BrokerUnavailable, StoreUnavailable: it is not known to be done.
+        """
         ...
 
 
@@ -181,18 +181,20 @@ class WorkerBinding:
         return told
 
     def open_group(self, gid: str, users: Collection[str]) -> Awaitable[None] | None:
-        """Let these users hear the group's topic, where it has one."""
+        """Let those of these users who are members hear the group's topic, where it has one."""
         if self._permissions is None or not self.has_group_topics:
             return None
-        return self._permissions.open_group(gid, users)
+        return self._permissions.agree(gid, users)
 
     def close_group(self, gid: str, users: Collection[str] | None) -> Awaitable[None] | None:
-        """Take the group's topic away, where it has one; from all, once the broker has what was published before."""
+        """Take the group's topic, where it has one, from those who are no members; from all, once the broker has what
+        was published before.
+        """
         if self._permissions is None or not self.has_group_topics:
             return None
         if users is None:
             return self._close_to_all(gid, self._permissions, self._handed_over)
-        return self._permissions.close_group(gid, users)
+        return self._permissions.agree(gid, users)
 
     @property
     def is_sharing(self) -> bool:
@@ -247,7 +249,7 @@ class WorkerBinding:
             await asyncio.wait((last,), timeout=HANDED_OVER_S)
             if not last.done():
                 raise BrokerUnavailable(f"the broker did not take what was published within {HANDED_OVER_S:g} s")
-        await permissions.close_group(gid, None)
+        await permissions.agree(gid, None)
 
     async def _test(self, within_s: float) -> SelfTest:
         """The self-test, of a broker that may still be starting."""
