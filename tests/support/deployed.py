@@ -36,6 +36,9 @@ class Deployed(Mosquitto):
         folder: for the deployment.
         group_topics: as of a Site.
         users: who may log in from the start, with PASSWORD.
+
+    Attributes:
+        left_out: settings of the configuration that it is started without.
     """
 
     def __init__(self, folder: Path, *users: str, group_topics: bool = False) -> None:
@@ -50,6 +53,7 @@ class Deployed(Mosquitto):
         write(site, ("", "", ""), force=False)
         self.env = dict(line.split("=", 1) for line in worker_env(self.folder).read_text().splitlines())
         self.share = self.env["RINGLINE_SHARE"]
+        self.left_out: tuple[str, ...] = ()
         self._first = users
         self._known: set[str] = set()
         self._adding = threading.Lock()
@@ -86,7 +90,8 @@ class Deployed(Mosquitto):
         return f"mqtt://{user}:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.port}"
 
     def _settings(self) -> str:
-        return config_file(self.folder).read_text()
+        lines = config_file(self.folder).read_text().splitlines(keepends=True)
+        return "".join(line for line in lines if line.split(" ")[0] not in self.left_out)
 
 
 async def _add(control: Control, users: list[str]) -> None:

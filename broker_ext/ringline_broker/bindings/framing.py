@@ -3,6 +3,8 @@
 from typing import Final
 
 MAX_PACKET_ID: Final = 65_535
+MAX_LENGTH: Final = 268_435_455
+"""Bytes that a packet can have after its fixed header: as many as four bytes of length can say."""
 _MAX_LENGTH_BYTES: Final = 4
 _MORE: Final = 0x80
 """The continuation bit: a byte of a length below it is the last."""

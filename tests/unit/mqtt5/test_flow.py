@@ -1,6 +1,7 @@
 """What goes over one connection, how much at a time and in which order, beside brokers that no real one is like."""
 
 import asyncio
+import logging
 
 import mqtt5
 import pytest
@@ -211,6 +212,38 @@ def test_a_broker_that_sends_more_than_the_receive_maximum_is_not_read() -> None
             peer.close()
 
     run(scenario())
+
+
+def test_a_message_too_large_is_acknowledged_in_its_turn_and_never_seen(caplog: pytest.LogCaptureFixture) -> None:
+    """Also where more of them come than the receive maximum, each in many pieces, while a message before them waits."""
+    acks: list[int] = []
+    oversize = [mqtt5.PublishPacket("t", bytes(300_000)), *(message(n, 300_000) for n in range(2, 12))]
+
+    async def part(visit: Visit) -> None:
+        await visit.accept()
+        visit.send(message(1), *oversize, message(12))
+        while len(acks) < 12:
+            packet = await visit.read()
+            assert isinstance(packet, mqtt5.PubAckPacket)
+            acks.append(packet.packet_id)
+
+    async def scenario() -> None:
+        async with FakeBroker(part) as broker:
+            peer = await Peer(LinkBounds(receive_max=4), settles=False).join(here(broker.port))
+            await peer.until(lambda: len(peer.settle) == 2)
+            assert acks == [], "the first is not settled"
+            for settle in peer.settle:
+                settle()
+            assert await peer.ended() == "the broker closed the connection"
+            assert [payload for _, payload in peer.came] == [bytes((1,)), bytes((12,))]
+            assert peer.outbound.counters.oversize == 11
+
+    with caplog.at_level(logging.WARNING):
+        run(scenario())
+    assert acks == list(range(1, 13))
+    said = [one.getMessage() for one in caplog.records]
+    assert said[0].startswith("messages read past, the last of 300004 bytes on 't'")
+    assert len(said) == 4, "of the first, the second, the fourth and the eighth"
 
 
 def test_a_worker_that_does_not_listen_does_not_blame_the_broker() -> None:

@@ -1,7 +1,8 @@
-"""A stream of bytes becomes packets, whatever its pieces, and never more than the limit; what is done without the codec
-comes out as with it.
+"""A stream of bytes becomes packets, whatever its pieces, and no more is kept than the limit; what is done without the
+codec comes out as with it.
 """
 
+import tracemalloc
 from itertools import product
 
 import mqtt5
@@ -10,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ringline_broker.bindings.framing import Malformed
-from ringline_broker.bindings.mqtt5.packets import Packet, PacketReader, PubAck, Publish, publish
+from ringline_broker.bindings.mqtt5.packets import Oversize, Packet, PacketReader, PubAck, Publish, publish
 
 QOS_1 = mqtt5.QoS.AT_LEAST_ONCE
 SENT = mqtt5.PublishPacket("a/b", b"x" * 300, qos=QOS_1, packet_id=258, user_properties=[("k", "v" * 200)]).write()
@@ -44,11 +45,58 @@ def test_whoever_takes_one_packet_only_gets_the_next_later() -> None:
     assert fed(reader, SENT[7:]) == [Publish("a/b", b"x" * 300, 258)]
 
 
-def test_a_packet_over_the_limit_is_refused_before_it_has_come() -> None:
-    reader = PacketReader(len(SENT) - 4)
-    with pytest.raises(Malformed, match="the limit is"):
-        fed(reader, SENT[:3])
-    assert fed(PacketReader(len(SENT) - 3), SENT)
+LARGE = mqtt5.PublishPacket("a/b", b"x" * 5_000, qos=QOS_1, packet_id=259, user_properties=[("k", "v" * 200)]).write()
+LARGE_AT_QOS_0 = mqtt5.PublishPacket("c", b"x" * 5_000).write()
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 600, 100_000])
+def test_a_message_over_the_limit_is_read_past_and_everything_around_it_is_read(size: int) -> None:
+    stream = SENT + LARGE + LARGE_AT_QOS_0 + SENT + LARGE + mqtt5.PubAckPacket(9).write()
+    reader = PacketReader(len(SENT) - 3)
+    came = [packet for at in range(0, len(stream), size) for packet in fed(reader, stream[at : at + size])]
+    sent, large = Publish("a/b", b"x" * 300, 258), Oversize("a/b", len(LARGE) - 3, 259)
+    assert came == [sent, large, Oversize("c", len(LARGE_AT_QOS_0) - 3, None), sent, large, PubAck(9, 0)]
+
+
+def test_a_message_at_the_limit_is_none_over_it() -> None:
+    assert fed(PacketReader(len(SENT) - 3), SENT) == [Publish("a/b", b"x" * 300, 258)]
+    assert fed(PacketReader(len(SENT) - 4), SENT) == [Oversize("a/b", len(SENT) - 3, 258)]
+
+
+def test_of_a_message_that_is_read_past_nothing_is_kept() -> None:
+    """The largest there is, with the longest topic, in pieces of 64 KiB."""
+    reader, piece, most = PacketReader(65_536), bytes(65_536), 0
+    head = b"\x32\xff\xff\xff\x7f\xff\xff" + b"t" * 65_535 + b"\x01\x02"
+    tracemalloc.start()
+    try:
+        assert fed(reader, head[:40_000]) == []
+        assert fed(reader, head[40_000:]) == []
+        left = 268_435_455 - (len(head) - 5)
+        while left > len(piece):
+            assert fed(reader, piece) == []
+            left -= len(piece)
+            most = max(most, tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    came = fed(reader, piece[:left] + SENT)
+    assert came == [Oversize("t" * 65_535, 268_435_455, 258), Publish("a/b", b"x" * 300, 258)]
+    assert most < 300_000
+
+
+def test_whoever_takes_one_packet_only_gets_what_was_read_past_later() -> None:
+    reader = PacketReader(1_000)
+    reader.feed(SENT + LARGE + SENT)
+    assert next(reader.packets()) == Publish("a/b", b"x" * 300, 258)
+    assert next(reader.packets()) == Oversize("a/b", len(LARGE) - 3, 259)
+    assert fed(reader, LARGE[:2_000]) == [Publish("a/b", b"x" * 300, 258)]
+    reader.feed(LARGE[2_000:] + SENT)
+    assert next(reader.packets()) == Oversize("a/b", len(LARGE) - 3, 259)
+    assert list(reader.packets()) == [Publish("a/b", b"x" * 300, 258)]
+
+
+def test_any_other_packet_over_the_limit_is_refused_before_it_has_come() -> None:
+    with pytest.raises(Malformed, match="a packet of 384 bytes; the limit is 383"):
+        fed(PacketReader(383), b"\x90\x80\x03")
 
 
 def read_by_the_codec(packet: bytes) -> PubAck | None:
@@ -143,6 +191,10 @@ def test_a_codec_that_panics_is_a_malformed_packet(capfd: pytest.CaptureFixture[
         (b"\x30\x04\x00\x01a\x80", "less in it"),
         (b"\x00\x00", "PacketType"),
         (b"\x20\x02\x00\x01", "no MQTT 5"),
+        (b"\x34\x80\x10\x00\x01a", "QoS 2"),  # these four are over the limit
+        (b"\x32\x80\x10\x00\x01a\x00\x00", "less in it"),
+        (b"\x32\x80\x10\x00\x00\x00\x01", "less in it"),
+        (b"\x32\x80\x10\xff\xff", "less in it"),
         (b"\x40\x03\x00\x05\x77", "PubAckReasonCode"),
         (b"\x42\x02\x00\x05", "flags"),
         (b"\xd0\x01\x00", "length"),

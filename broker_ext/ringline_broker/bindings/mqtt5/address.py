@@ -34,7 +34,8 @@ class LinkBounds:
 
     Attributes:
         receive_max: messages taken from the broker and not acknowledged; beyond it nothing more comes.
-        max_packet_bytes: bytes a packet from the broker may have.
+        max_packet_bytes: bytes a packet from the broker may have after its fixed header. A message with more is read
+            past and acknowledged, and nothing of it is kept; any other packet ends the connection.
         window: messages to the broker not acknowledged, where its own receive maximum is not lower.
         max_messages: messages to the broker, sent or not, that may wait for its acknowledgement.
         max_bytes: what their payloads may have together.
@@ -45,7 +46,7 @@ class LinkBounds:
     """
 
     receive_max: int = 512
-    max_packet_bytes: int = 65_536
+    max_packet_bytes: int = 36_864
     window: int = 1_024
     max_messages: int = 16_384
     max_bytes: int = 33_554_432

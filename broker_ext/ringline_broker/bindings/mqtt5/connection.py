@@ -1,7 +1,7 @@
 """One connection to a broker: a driver on asyncio over the codec. Memory is bounded in every direction.
 
 - out: `Outbound` holds what may not be sent yet, because of the broker's receive maximum or a full socket
-- in: our receive maximum, announced; over it, we stop reading. Likewise a packet's size; over it, we hang up
+- in: our receive maximum, announced; over it, we stop reading. A packet's size; a message over it is read past
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Final, cast
 
 import mqtt5
 
-from ringline_broker.bindings.framing import MAX_PACKET_ID, Malformed
+from ringline_broker.bindings.framing import MAX_LENGTH, MAX_PACKET_ID, Malformed
 from ringline_broker.bindings.mqtt5.address import BrokerAddress, LinkBounds
 from ringline_broker.bindings.mqtt5.failures import (
     BrokerFailure,
@@ -24,8 +24,8 @@ from ringline_broker.bindings.mqtt5.failures import (
     describe,
     tls_failed,
 )
-from ringline_broker.bindings.mqtt5.outbound import LAST_PACKET_ID, Outbound
-from ringline_broker.bindings.mqtt5.packets import Packet, PacketReader, PubAck, Publish, publish
+from ringline_broker.bindings.mqtt5.outbound import LAST_PACKET_ID, Outbound, warn_seldom
+from ringline_broker.bindings.mqtt5.packets import Oversize, Packet, PacketReader, PubAck, Publish, publish
 from ringline_broker.bindings.receipts import Receipts
 from ringline_broker.service.ports import Clock
 
@@ -188,7 +188,7 @@ class Connection(asyncio.Protocol):
                 keep_alive=self._bounds.keep_alive_s,
                 session_expiry_interval=0,
                 receive_max=self._bounds.receive_max,
-                max_packet_size=self._bounds.max_packet_bytes,
+                max_packet_size=MAX_LENGTH,  # never less than the broker lets in, and never nothing: decision 0011
             ).write()
         )
 
@@ -253,6 +253,8 @@ class Connection(asyncio.Protocol):
         elif isinstance(packet, PubAck):
             self._outbound.acknowledged(packet, self._read_ms)
             self._receipts.flush()
+        elif isinstance(packet, Oversize):
+            self._pass_over(packet)
         elif isinstance(packet, mqtt5.SubAckPacket | mqtt5.UnsubAckPacket):
             asked = self._asked.get(packet.packet_id)
             if asked is not None and not asked.done():
@@ -293,6 +295,13 @@ class Connection(asyncio.Protocol):
         self._outbound.counters.held += 1
         if self._transport is not None:
             self._transport.pause_reading()
+
+    def _pass_over(self, message: Oversize) -> None:
+        """Acknowledge what nobody reads: it would count against our receive maximum for good."""
+        count = self._outbound.counters.oversize = self._outbound.counters.oversize + 1
+        warn_seldom(count, f"read past, the last of {message.size} bytes on {message.topic!r}")
+        if message.packet_id is not None:
+            self._receipts.take(message.packet_id)()
 
     def _disconnected(self, packet: mqtt5.DisconnectPacket) -> None:
         code = int(packet.reason_code)

@@ -17,6 +17,7 @@ class LinkCounters:
         repeated: messages sent again because the connection was lost before they were acknowledged.
         requests: messages taken from the request topic.
         strays: messages taken whose topic is no request topic.
+        oversize: messages read past because they are larger than a worker keeps.
         held: times the worker stopped reading because it had more unsettled requests than it takes.
         pauses: times the worker left the share because it was told to pause.
     """
@@ -30,6 +31,7 @@ class LinkCounters:
     repeated: int = 0
     requests: int = 0
     strays: int = 0
+    oversize: int = 0
     held: int = 0
     pauses: int = 0
 

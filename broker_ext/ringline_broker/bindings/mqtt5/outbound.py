@@ -125,7 +125,7 @@ class Outbound:
             return told
         if len(self._waiting) + len(self._sent) >= self._max_messages or self._bytes + len(payload) > self._max_bytes:
             self.counters.overflowed += 1
-            _warn_seldom(self.counters.overflowed, "given up: the broker takes them too slowly")
+            warn_seldom(self.counters.overflowed, "given up: the broker takes them too slowly")
             told.set_result(Reach.LOST)
             return told
         is_timed = next(self._is_timed)
@@ -209,7 +209,7 @@ class Outbound:
         self.last_refusal = code
         self.counters.refused += 1
         count = self._refusals[code] = self._refusals.get(code, 0) + 1
-        _warn_seldom(count, f"refused, the last on {message.topic!r}; {describe(code, reason)}")
+        warn_seldom(count, f"refused, the last on {message.topic!r}; {describe(code, reason)}")
         self._let_go(message, Reach.LOST if code == _QUOTA else Reach.UNKNOWN)
 
     def _let_go(self, message: Message, reach: Reach) -> None:
@@ -227,8 +227,8 @@ class Outbound:
                 return packet_id
 
 
-def _warn_seldom(count: int, text: str) -> None:
-    """Log the first, and every doubling."""
+def warn_seldom(count: int, text: str) -> None:
+    """Log what befell messages: the first time, and at every doubling."""
     if not count & (count - 1):
         log.warning("messages %s (%d so far)", text, count)
 

@@ -1,4 +1,4 @@
-"""Packets out of a stream of bytes, with a bound on their size, and PUBLISH. No I/O.
+"""Packets out of a stream of bytes, with a bound on what is kept of them, and PUBLISH. No I/O.
 
 Everything is read by the codec but PUBLISH: that is the one packet whose content users make. Brokers that do not check
 UTF-8 (EMQX as configured by default) pass on strings that make the codec panic, so whoever sends them could end the
@@ -15,12 +15,15 @@ from typing import Final
 
 import mqtt5
 
-from ringline_broker.bindings.framing import Malformed, length_bytes, packet_at, variable_integer
+from ringline_broker.bindings.framing import MAX_LENGTH, Malformed, length_bytes, packet_at, variable_integer
 
 _PUBLISH: Final = 3
+_LESS: Final = "a message with less in it than it says"
 _PUBACK: Final = 0x40
 _PUBACK_CODES: Final = frozenset((0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99))
 _ID_BYTES: Final = 2
+_LENGTH_BYTES: Final = 2
+"""What says how long the topic is."""
 _PUBLISH_AT_QOS_1: Final = 0x32
 _EXPIRY: Final = 0x0502
 """Five bytes of properties, and they are how long the message is of use (section 3.3.2.3.3)."""
@@ -43,6 +46,17 @@ class Publish:
 
 
 @dataclass(slots=True)
+class Oversize:
+    """A message over the limit, of which nothing else was kept: its topic, its bytes after the fixed header, and its
+    packet id, None at QoS 0.
+    """
+
+    topic: str
+    size: int
+    packet_id: int | None
+
+
+@dataclass(slots=True)
 class PubAck:
     """What became of a message that was sent; `reason` is what the broker says of it, which few do."""
 
@@ -51,11 +65,13 @@ class PubAck:
     reason: str | None = None
 
 
-Packet = mqtt5.Packet | Publish | PubAck
+Packet = mqtt5.Packet | Publish | Oversize | PubAck
 
 
 class PacketReader:
     """Cuts a stream into packets.
+
+    A message over the limit is read past: users make messages, and whoever hung up for one would be cut off at will.
 
     Args:
         limit: bytes a packet may have after its fixed header.
@@ -65,9 +81,15 @@ class PacketReader:
         self._limit = limit
         self._buffer = b""
         self._at = 0
+        self._passing: Oversize | None = None
+        self._left = 0
 
     def feed(self, data: bytes) -> None:
         """Take bytes."""
+        if self._left:
+            passed = min(self._left, len(data))
+            self._left -= passed
+            data = data[passed:]
         self._buffer, self._at = self._buffer[self._at :] + data, 0
 
     def packets(self) -> Iterator[Packet]:
@@ -76,10 +98,23 @@ class PacketReader:
         Raises:
             Malformed: the stream is of no more use.
         """
+        if self._passing is not None and not self._left:
+            passed, self._passing = self._passing, None
+            yield passed
         buffer = self._buffer
         at = self._at
-        while (header := packet_at(buffer, at, self._limit)) is not None:
+        while (header := packet_at(buffer, at, MAX_LENGTH)) is not None:
             start, end = header
+            if end - start > self._limit:
+                over = _oversize(buffer[at], buffer[start:], end - start, self._limit)
+                if over is None:
+                    break
+                if end > len(buffer):
+                    self._passing, self._left, at = over, end - len(buffer), len(buffer)
+                    break
+                self._at = at = end
+                yield over
+                continue
             if end > len(buffer):
                 break
             first, self._at = buffer[at], end
@@ -120,11 +155,34 @@ def _puback(body: bytes) -> PubAck | None:
     return None
 
 
+def _oversize(first: int, body: bytes, size: int, limit: int) -> Oversize | None:
+    """A message over the limit, from what of its body is there; None where that does not say enough of it yet."""
+    if first >> 4 != _PUBLISH:
+        raise Malformed(f"a packet of {size} bytes; the limit is {limit}")
+    qos = first >> 1 & 3
+    if qos > 1:
+        raise _too_high(qos)
+    if len(body) < _LENGTH_BYTES:
+        return None
+    at = _LENGTH_BYTES + (body[0] << 8 | body[1])
+    end = at + _ID_BYTES * qos
+    if len(body) < end <= size:
+        return None
+    packet_id = int.from_bytes(body[at:end], "big") if qos else None
+    if at == _LENGTH_BYTES or end > size or packet_id == 0:
+        raise Malformed(_LESS)
+    return Oversize(body[_LENGTH_BYTES:at].decode("utf-8", "surrogateescape"), size, packet_id)
+
+
+def _too_high(qos: int) -> Malformed:
+    return Malformed(f"a message at QoS {qos}, where QoS 1 is the highest subscribed")
+
+
 def _publish(first: int, body: bytes) -> Publish:
     """Section 3.3."""
     qos = first >> 1 & 3
     if qos > 1:
-        raise Malformed(f"a message at QoS {qos}, where QoS 1 is the highest subscribed")
+        raise _too_high(qos)
     try:
         at = 2 + (body[0] << 8) + body[1]
         topic = body[2:at].decode("utf-8", "surrogateescape")
@@ -134,10 +192,10 @@ def _publish(first: int, body: bytes) -> Publish:
             at += 2
         properties, at = (body[at], at + 1) if body[at] < 0x80 else variable_integer(body, at) or (len(body), at)  # noqa: PLR2004
     except IndexError:
-        raise Malformed("a message with less in it than it says") from None
+        raise Malformed(_LESS) from None
     at += properties
     if at > len(body) or not topic or packet_id == 0:
-        raise Malformed("a message with less in it than it says")
+        raise Malformed(_LESS)
     return Publish(topic, body[at:], packet_id)
 
 
