@@ -188,6 +188,7 @@ def test_a_broker_with_a_small_window(tmp_path: Path) -> None:
         seen = Examined("--broker", f"mqtt://127.0.0.1:{broker.port}", "--store", "memory:")
     seen.says("broker, receive maximum", "warn", "takes 5 unacknowledged", "max_inflight_messages; EMQX: mqtt.max_infl")
     seen.says("broker, shared subscriptions", "ok", "exactly once")
+    seen.says("broker, packet size", "warn", "does not say that it limits packets", "max_packet_size 65536")
     seen.says("permissions, test users", "skipped", "--user NAME --user NAME")
     assert "permissions, own events" not in seen.checks
 

@@ -12,7 +12,7 @@ from ringline_broker.bindings.mqtt5.address import LinkBounds
 from ringline_broker.bindings.mqtt5.connection import connect
 from ringline_broker.bindings.mqtt5.failures import BrokerUnreachable, LoginRefused
 from ringline_broker.bindings.mqtt5.outbound import Outbound
-from ringline_broker.bindings.mqtt5.selftest import LEAST_PACKET_BYTES, SelfTest, self_test
+from ringline_broker.bindings.mqtt5.selftest import LEAST_PACKET_BYTES, SelfTest, self_test, size_remark
 from ringline_broker.doctor.certificate import hang_up, look
 from ringline_broker.doctor.device import ANSWER_S, Device, is_refusal
 from ringline_broker.doctor.report import Check, Found, Skipped, Verdict, fail, ok, warn
@@ -132,10 +132,12 @@ class BrokerChecks:
 
     async def _look_at_packet_size(self) -> Found:
         most = self._must_be_in().max_packet_size
-        if most is None or most >= LEAST_PACKET_BYTES:
-            return ok("no limit but MQTT's" if most is None else f"{most} bytes")
-        text = f"allow at least {LEAST_PACKET_BYTES} (Mosquitto: max_packet_size; EMQX: mqtt.max_packet_size)"
-        return fail(f"the broker takes packets of {most} bytes", text)
+        if most is not None and most < LEAST_PACKET_BYTES:
+            text = f"allow at least {LEAST_PACKET_BYTES} (Mosquitto: max_packet_size; EMQX: mqtt.max_packet_size)"
+            return fail(f"the broker takes packets of {most} bytes", text)
+        if (remark := size_remark(most)) is not None:
+            return warn(remark, "Mosquitto: max_packet_size 65536; EMQX: mqtt.max_packet_size; HiveMQ: max-packet-size")
+        return ok(f"{most} bytes")
 
     async def _look_at_keep_alive(self) -> Found:
         given, asked = self._must_be_in().server_keep_alive, LinkBounds().keep_alive_s

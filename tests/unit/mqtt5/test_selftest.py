@@ -202,16 +202,27 @@ def test_what_a_broker_says_that_it_lacks_is_a_fault(offer: dict[str, Any], faul
 
 
 def test_a_broker_that_does_not_tell_that_nobody_is_there_will_do_and_that_is_said() -> None:
-    found = run(cheated(Cheat(fair, mqtt5.PubAckReasonCode.SUCCESS), 5.0))
+    found = run(cheated(Cheat(fair, mqtt5.PubAckReasonCode.SUCCESS, max_packet_size=65_536), 5.0))
     assert found.is_fit
     assert not found.tells_nobody
     assert "nobody is told who is offline" in found.remarks[0]
 
 
 def test_a_small_receive_maximum_is_said() -> None:
-    found = run(cheated(Cheat(fair, receive_max=3), 5.0))
+    found = run(cheated(Cheat(fair, receive_max=3, max_packet_size=65_536), 5.0))
     assert found.is_fit
     assert "takes 3 unacknowledged" in found.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("offer", "remark"),
+    [({}, "does not say that it limits packets"), ({"max_packet_size": 2_000_000}, "takes packets of 2000000 bytes")],
+)
+def test_a_broker_that_takes_packets_of_any_size_will_do_and_that_is_said(offer: dict[str, Any], remark: str) -> None:
+    found = run(cheated(Cheat(fair, **offer), 5.0))
+    assert found.is_fit
+    assert len(found.remarks) == 1
+    assert remark in found.remarks[0]
 
 
 async def hangs_up(visit: Visit) -> None:

@@ -23,6 +23,8 @@ PROBES: Final = 20
 _LAST: Final = b"last"
 LEAST_PACKET_BYTES: Final = MAX_MESSAGE_BYTES + 1_024
 """The largest message, with its topic and what the packet has around it."""
+MOST_PACKET_BYTES: Final = 1_048_576
+"""What a broker may take from users: a worker has to read past whatever it takes, before it reads the next request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class _Trial:
             self._faults.append(
                 f"the broker takes packets of {offer.max_packet_size} bytes; a worker needs {LEAST_PACKET_BYTES}"
             )
+        if (remark := size_remark(offer.max_packet_size)) is not None:
+            self._remarks.append(remark)
         if offer.receive_max < PROBES:
             self._remarks.append(
                 f"the broker takes {offer.receive_max} unacknowledged messages from one client; raise that to 1000"
@@ -237,6 +241,17 @@ class _Trial:
                 return await told
         except TimeoutError:
             return Reach.UNKNOWN
+
+
+def size_remark(most: int | None) -> str | None:
+    """What to say of the largest packet that a broker takes, in bytes or None for no limit; None where it is well."""
+    if most is not None and most <= MOST_PACKET_BYTES:
+        return None
+    said = "does not say that it limits packets" if most is None else f"takes packets of {most} bytes"
+    return (
+        f"the broker {said}; let it take 64 KiB, or users can keep workers busy with larger ones, and on Mosquitto "
+        "silence them for good with 512 of 256 MiB"
+    )
 
 
 def explain(found: SelfTest, address: BrokerAddress) -> str:
