@@ -5,6 +5,7 @@
 - `address`: where the broker is; what a connection takes and gives
 - `counters`: what is counted
 - `outbound`: messages on their way, without I/O; outlives connections
+- `pulse`: whether the broker is there, and acknowledges what it is sent
 - `connection`: one connection
 - `keeper`: keeps one up, and subscribed
 - `selftest`: whether a broker does what a worker needs

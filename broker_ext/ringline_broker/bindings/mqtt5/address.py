@@ -42,6 +42,8 @@ class LinkBounds:
         keep_alive_s: a worker gives up a broker that is silent for so many seconds, though asked; the broker gives up
             a silent worker after half as long again. Until then it goes on giving that one its share of the requests,
             and each is lost and repeated.
+        unacknowledged_s: seconds that a broker which answers pings may leave a message unacknowledged. Then the
+            connection is given up, and what was not acknowledged goes out again on the next one.
         answer_s: seconds that a login, a SUBSCRIBE or an UNSUBSCRIBE may take.
     """
 
@@ -51,6 +53,7 @@ class LinkBounds:
     max_messages: int = 16_384
     max_bytes: int = 33_554_432
     keep_alive_s: int = 5
+    unacknowledged_s: float = 10.0
     answer_s: float = 10.0
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ from ringline_broker.bindings.mqtt5.failures import (
 )
 from ringline_broker.bindings.mqtt5.outbound import LAST_PACKET_ID, Outbound, warn_seldom
 from ringline_broker.bindings.mqtt5.packets import Oversize, Packet, PacketReader, PubAck, Publish, publish
+from ringline_broker.bindings.mqtt5.pulse import Pulse
 from ringline_broker.bindings.receipts import Receipts
 from ringline_broker.service.ports import Clock
 
@@ -36,6 +37,7 @@ Take = Callable[[str, bytes, Callable[[], None]], None]
 
 _REFUSALS: Final = 0x80
 """Reason codes from here on are refusals. The codec's are no IntEnums, whatever its types say; hence each `int`."""
+_PING: Final = mqtt5.PingReqPacket().write()
 _SEND_AT_ONCE: Final = 65_536
 """Bytes gathered in one turn of the loop before they are sent without waiting for its end."""
 
@@ -99,7 +101,6 @@ class Connection(asyncio.Protocol):
         self._bounds = bounds
         self._outbound = outbound
         self._take = take
-        self._clock = clock
         self._reader = PacketReader(bounds.max_packet_bytes)
         self._receipts = Receipts(self._write, self._settled, lambda: not outbound.is_behind)
         self._read_ms = 0
@@ -110,10 +111,12 @@ class Connection(asyncio.Protocol):
         self._unsent_bytes = 0
         self._will_flush = False
         self._is_writable = True
-        self._is_heard = True
+        self._pulse = Pulse(
+            clock, bounds.unacknowledged_s, lambda: outbound.oldest, lambda: self._write(_PING),
+            lambda: not self._is_full(), self.abort,
+        )  # fmt: skip
         self._asked: dict[int, asyncio.Future[Sequence[int]]] = {}
         self._last_asked = LAST_PACKET_ID
-        self._keeping_alive: asyncio.Task[None] | None = None
         self._max_sent_bytes = 0
         self.logged_in: asyncio.Future[None] = self._loop.create_future()
         self.offer = mqtt5.ConnAckPacket()
@@ -194,7 +197,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Handle the packets that these bytes complete."""
-        self._is_heard = True
+        self._pulse.heard()
         self._reader.feed(data)
         self._read()
 
@@ -261,7 +264,9 @@ class Connection(asyncio.Protocol):
                 asked.set_result([int(code) for code in packet.reason_codes])
         elif isinstance(packet, mqtt5.DisconnectPacket):
             self._disconnected(packet)
-        elif not isinstance(packet, mqtt5.PingRespPacket):
+        elif isinstance(packet, mqtt5.PingRespPacket):
+            self._pulse.answered()
+        else:
             self._violated(f"a {type(packet).__name__}, which no broker sends a worker")
 
     def _log_in(self, packet: Packet) -> None:
@@ -278,8 +283,7 @@ class Connection(asyncio.Protocol):
         self._max_sent_bytes = packet.max_packet_size or 0
         self.logged_in.set_result(None)
         ours = self._bounds.keep_alive_s
-        interval_ms = 500 * min(ours, packet.server_keep_alive or ours)
-        self._keeping_alive = self._loop.create_task(self._keep_alive(interval_ms), name="ringline-keep-alive")
+        self._pulse.start(min(ours, packet.server_keep_alive or ours))
         self._outbound.attach(self._pump, min(packet.receive_max, self._bounds.window))
 
     def _receive(self, message: Publish) -> None:
@@ -364,15 +368,6 @@ class Connection(asyncio.Protocol):
         finally:
             del self._asked[packet_id]
 
-    async def _keep_alive(self, interval_ms: int) -> None:
-        """Ask twice in the time announced, and give up a broker that was silent from one asking to the next."""
-        while not await self._clock.wait(self.ended, interval_ms):
-            if not self._is_heard and not self._is_full():  # else it is we who do not listen
-                self.abort("the broker is silent")
-                return
-            self._is_heard = False
-            self._write(mqtt5.PingReqPacket().write())
-
     # The end.
 
     def _leave(self, code: mqtt5.DisconnectReasonCode, reason: str) -> None:
@@ -397,8 +392,7 @@ class Connection(asyncio.Protocol):
         for asked in self._asked.values():
             if not asked.done():
                 asked.set_exception(failed)
-        if self._keeping_alive is not None:
-            self._keeping_alive.cancel()
+        self._pulse.stop()
         self._receipts.forget()
         self._outbound.detach()
         self.on_end()

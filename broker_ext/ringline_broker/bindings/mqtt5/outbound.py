@@ -101,6 +101,11 @@ class Outbound:
         return len(self._sent)
 
     @property
+    def oldest(self) -> Message | None:
+        """Of what was sent and not acknowledged, what was sent first."""
+        return next(iter(self._sent.values()), None)
+
+    @property
     def silent_ms(self) -> int:
         """How long nothing of what was sent has been acknowledged, milliseconds; 0 while nothing is to be."""
         return self.now_ms() - self._moved_ms if self._sent else 0
