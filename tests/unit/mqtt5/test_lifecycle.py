@@ -243,6 +243,30 @@ def test_a_broker_that_is_not_there_at_the_start(tmp_path: Path) -> None:
         run(scenario(broker.mosquitto))
 
 
+def test_what_is_in_the_way_of_the_start_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    visits = 0
+
+    async def hangs_up(visit: Visit) -> None:
+        nonlocal visits
+        await visit.read()
+        visits += 1
+
+    async def scenario() -> None:
+        clock = ManualClock()
+        async with FakeBroker(hangs_up) as broker:
+            starting = asyncio.ensure_future(Worker(here(broker.port), clock=clock).binding.start())
+            async with asyncio.timeout(WITHIN_S):
+                while visits < 5:
+                    await let_run()
+                    clock.advance(10)
+            starting.cancel()
+            await asyncio.wait((starting,))
+
+    with caplog.at_level(logging.WARNING):
+        run(scenario())
+    assert [one.getMessage() for one in caplog.records] == ["the broker closed the connection; trying again for 10 s"]
+
+
 class _Stopped:
     """A broker that is started later."""
 

@@ -252,8 +252,8 @@ class WorkerBinding:
         await permissions.agree(gid, None)
 
     async def _test(self, within_s: float) -> SelfTest:
-        """The self-test, of a broker that may still be starting."""
-        backoff, never = Backoff(), asyncio.Event()
+        """The self-test, of a broker that may still be starting. What is in the way is said once."""
+        backoff, never, told = Backoff(), asyncio.Event(), ""
         until_ms = self._clock.monotonic_ms() + int(1000 * within_s)
         while True:
             try:
@@ -262,7 +262,9 @@ class WorkerBinding:
                 left_ms = until_ms - self._clock.monotonic_ms()
                 if failed.lasts or left_ms <= 0:
                     raise
-                log.warning("%s; trying again for %d s", failed, left_ms // 1000)
+                if str(failed) != told:
+                    told = str(failed)
+                    log.warning("%s; trying again for %d s", told, left_ms // 1000)
             await self._clock.wait(never, min(left_ms, backoff.next_ms()))
 
     def _new_keeper(self) -> Keeper:
