@@ -9,6 +9,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from ringline_broker.bindings.mqtt5.failures import to_trust
 from ringline_broker.doctor.device import ANSWER_S
 from ringline_broker.doctor.report import Found, fail, ok, warn
 from ringline_broker.doctor.target import Target
@@ -29,7 +30,7 @@ async def look(target: Target, tls: ssl.SSLContext) -> Found:
     try:
         await _shake_hands(target, tls)
     except ssl.SSLCertVerificationError as untrusted:
-        return fail(f"{what}, not trusted: {untrusted.verify_message}", _remedy(untrusted))
+        return fail(f"{what}, not trusted: {untrusted.verify_message}", to_trust(untrusted))
     except (ssl.SSLError, OSError) as failed:
         return fail(f"{what}; the handshake fails: {_why(failed)}", "see --cert and --key, and the broker's log")
     if days < _SOON_DAYS:
@@ -72,11 +73,3 @@ def _signer(signed: x509.Certificate) -> str:
 def _why(failed: OSError) -> str:
     reason = failed.reason if isinstance(failed, ssl.SSLError) else failed.strerror
     return reason or str(failed) or "no answer"
-
-
-def _remedy(untrusted: ssl.SSLCertVerificationError) -> str:
-    if "expired" in untrusted.verify_message:
-        return "renew it (`ringline cert server`), and restart the broker"
-    if "match" in untrusted.verify_message:
-        return "use in --broker a name that it is for, or make one for this name (`ringline cert server`)"
-    return "give its authority with --cafile FILE"

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -339,7 +340,7 @@ def test_who_may_not_manage_permissions_is_told_so(tmp_path: Path) -> None:
     """The worker of a deployment without topics for groups, and a user."""
 
     async def scenario(broker: Deployed) -> None:
-        with pytest.raises(SubscribeRefused, match="CONTROL"):
+        with pytest.raises(SubscribeRefused, match=r"CONTROL.*`ringline deploy mosquitto --group-topics` wrote"):
             async with managing(broker, Members()):
                 pass
         alice = as_user(broker, "alice")
@@ -350,6 +351,18 @@ def test_who_may_not_manage_permissions_is_told_so(tmp_path: Path) -> None:
         connection.close()
 
     with Deployed(tmp_path, "alice") as broker:
+        run(scenario(broker))
+
+
+def test_a_worker_with_another_share_or_password_is_told_what_to_look_at(tmp_path: Path) -> None:
+    async def scenario(broker: Deployed) -> None:
+        with pytest.raises(SubscribeRefused, match=r"0x87: the share's name must be .* RINGLINE_SHARE of worker\.env"):
+            await WorkerBinding(broker.worker, TOPICS, "another", CLOCK).start()
+        wrong = replace(broker.worker, password=b"another")
+        with pytest.raises(LoginRefused, match=r"check the user in --broker, and RINGLINE_PASSWORD .* worker\.env"):
+            await WorkerBinding(wrong, TOPICS, broker.share, CLOCK).start()
+
+    with Deployed(tmp_path) as broker:
         run(scenario(broker))
 
 

@@ -93,6 +93,11 @@ async def refuses(visit: Visit) -> None:
     visit.send(mqtt5.ConnAckPacket(reason_code=mqtt5.ConnAckReasonCode.BAD_USER_NAME_OR_PASSWORD, reason_str="no"))
 
 
+async def denies(visit: Visit) -> None:
+    await visit.read()
+    visit.send(mqtt5.ConnAckPacket(reason_code=mqtt5.ConnAckReasonCode.NOT_AUTHORIZED))
+
+
 async def is_busy(visit: Visit) -> None:
     await visit.read()
     visit.send(mqtt5.ConnAckPacket(reason_code=mqtt5.ConnAckReasonCode.SERVER_BUSY))
@@ -114,7 +119,8 @@ async def babbles(visit: Visit) -> None:
     [
         (says_nothing, BrokerUnreachable, "did not answer within 0.3 s", False),
         (hangs_up, BrokerUnreachable, "closed the connection", False),
-        (refuses, LoginRefused, "reason 0x86 .'no'.: check the worker's user name", True),
+        (refuses, LoginRefused, "reason 0x86 .'no'.: check the user in --broker, and RINGLINE_PASSWORD", True),
+        (denies, LoginRefused, "reason 0x87: check the user in --broker, and RINGLINE_PASSWORD", True),
         (is_busy, LoginRefused, "reason 0x89: the broker is overloaded", False),
         (is_old, BrokerUnreachable, "speaks no MQTT 5", False),
         (babbles, BrokerUnreachable, "before its CONNACK", False),

@@ -19,9 +19,9 @@ from ringline_broker.bindings.mqtt5.address import BrokerAddress, LinkBounds
 from ringline_broker.bindings.mqtt5.failures import (
     BrokerFailure,
     BrokerUnreachable,
-    LoginRefused,
-    SubscribeRefused,
     describe,
+    login_refused,
+    subscribe_refused,
     tls_failed,
 )
 from ringline_broker.bindings.mqtt5.outbound import LAST_PACKET_ID, Outbound, warn_seldom
@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
         self.offer = mqtt5.ConnAckPacket()
         self.ended = asyncio.Event()
         self.reason = ""
-        self.on_end: Callable[[], None] = _nothing
+        self.on_end: Callable[[], object] = int
 
     # What the owner asks for.
 
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
         codes = await self._ask("SUBSCRIBE", lambda packet_id: mqtt5.SubscribePacket(packet_id, wanted).write())
         for one, code in zip(filters, codes, strict=False):
             if code >= _REFUSALS:
-                raise SubscribeRefused(code, f"the broker refuses {one!r}; {describe(code)}")
+                raise subscribe_refused(one, code)
         if len(codes) != len(filters):
             raise self._violated("a SUBACK for another SUBSCRIBE")
 
@@ -275,9 +275,9 @@ class Connection(asyncio.Protocol):
             return
         code = int(packet.reason_code)
         if code:
-            text = f"the broker at {self._address} refuses the login; {describe(code, packet.reason_str)}"
-            self.logged_in.set_exception(LoginRefused(code, text))
-            self.abort(text)
+            refused = login_refused(str(self._address), code, packet.reason_str)
+            self.logged_in.set_exception(refused)
+            self.abort(str(refused))
             return
         self.offer = packet
         self._max_sent_bytes = packet.max_packet_size or 0
@@ -396,7 +396,3 @@ class Connection(asyncio.Protocol):
         self._receipts.forget()
         self._outbound.detach()
         self.on_end()
-
-
-def _nothing() -> None:
-    pass

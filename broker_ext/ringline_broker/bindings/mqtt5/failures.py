@@ -59,6 +59,20 @@ class BrokerUnfit(BrokerFailure):
 _PASSES: Final = frozenset({0x80, 0x88, 0x89, 0x97, 0x9F})
 """Refusals that an overload or a start explains."""
 
+_WHO: Final = (
+    "check the user in --broker, and RINGLINE_PASSWORD (`ringline deploy mosquitto` wrote the password into worker.env)"
+)
+_RIGHTS: Final = "give the worker's user the permissions that deploy/ lists for this broker"
+_SHARE: Final = (
+    "the share's name must be the one that the broker lets the worker have, RINGLINE_SHARE of worker.env where "
+    f"`ringline deploy mosquitto` wrote it; beside another broker {_RIGHTS}"
+)
+_CONTROL: Final = (
+    "a worker may manage permissions where `ringline deploy mosquitto --group-topics` wrote the site, and this one was "
+    "written without: leave out --permissions and --group-topics, or write it anew"
+)
+_NOT_AUTHORIZED: Final = 0x87
+
 _ADVICE: Final[dict[int, str]] = {
     0x10: "nobody subscribes to the topic",
     0x80: "look in the broker's log",
@@ -67,8 +81,8 @@ _ADVICE: Final[dict[int, str]] = {
     0x83: "look in the broker's log",
     0x84: "the broker must speak MQTT 5",
     0x85: "the broker must allow client ids of up to 23 letters and digits",
-    0x86: "check the worker's user name and password",
-    0x87: "give the worker's user the permissions that deploy/ lists for this broker",
+    0x86: _WHO,
+    0x87: _RIGHTS,
     0x88: "wait for the broker to come up",
     0x89: "the broker is overloaded; the worker tries again",
     0x8A: "the broker has banned this user or address",
@@ -93,16 +107,41 @@ _ADVICE: Final[dict[int, str]] = {
 }
 
 
-def describe(code: int, reason: str | None = None) -> str:
-    """A reason code in words: its number, what the broker says of it, and what to do."""
+def describe(code: int, reason: str | None = None, advice: str | None = None) -> str:
+    """A reason code in words: its number, what the broker says of it, and what to do: the usual where not given."""
     said = f" ({reason!r})" if reason else ""
-    return f"reason 0x{code:02x}{said}: {_ADVICE.get(code, 'look in the broker log')}"
+    return f"reason 0x{code:02x}{said}: {advice or _ADVICE.get(code, 'look in the broker log')}"
+
+
+def login_refused(where: str, code: int, reason: str | None) -> LoginRefused:
+    """A refusal of CONNECT, in words. Mosquitto calls a wrong password what others call a lack of permissions."""
+    advice = _WHO if code == _NOT_AUTHORIZED else None
+    return LoginRefused(code, f"the broker at {where} refuses the login; {describe(code, reason, advice)}")
+
+
+def subscribe_refused(wanted: str, code: int) -> SubscribeRefused:
+    """A refusal of a topic filter, in words."""
+    advice = None
+    if code == _NOT_AUTHORIZED and wanted.startswith("$CONTROL/"):
+        advice = _CONTROL
+    elif code == _NOT_AUTHORIZED and wanted.startswith("$share/") and wanted.endswith("/req"):
+        advice = _SHARE
+    return SubscribeRefused(code, f"the broker refuses {wanted!r}; {describe(code, advice=advice)}")
 
 
 def tls_failed(where: str, failed: ssl.SSLError) -> TlsFailed:
     """A handshake that failed, in words."""
     if isinstance(failed, ssl.SSLCertVerificationError):
-        what = f"the broker's certificate is not trusted: {failed.verify_message}"
+        what, advice = f"the broker's certificate is not trusted: {failed.verify_message}", to_trust(failed)
     else:
-        what = failed.reason or str(failed)
-    return TlsFailed(f"no TLS with the broker at {where}: {what}; check its certificate, the authority and the port")
+        what, advice = failed.reason or str(failed), "check its certificate, the authority and the port"
+    return TlsFailed(f"no TLS with the broker at {where}: {what}; {advice}")
+
+
+def to_trust(untrusted: ssl.SSLCertVerificationError) -> str:
+    """What to do about a certificate that is not trusted."""
+    if "expired" in untrusted.verify_message:
+        return "renew it (`ringline cert server`), and restart the broker"
+    if "match" in untrusted.verify_message:
+        return "use in --broker a name that it is for, or make one for this name (`ringline cert server`)"
+    return "give its authority with --cafile FILE"
