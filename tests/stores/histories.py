@@ -230,8 +230,9 @@ class Histories(GroupRules, BlockRules):
         self.check_restarted()
 
     def check_restarted(self) -> None:
-        """Time goes on from the later of the machine's clock and the newest commit. Marks may have lost their last
-        moves, and nothing else may differ: the model takes over both."""
+        """Time goes on from the later of the machine's clock and the newest time in the store. Marks may have lost
+        their last moves, and nothing else may differ: the model takes over both."""
+        self.newest = self.newest_written()
         assert self.store.now() == max(self.clock.wall_ms(), self.newest)
         self.model._time = self.time()
         kept = self.run(self.store.load(IIDS))
@@ -244,6 +245,10 @@ class Histories(GroupRules, BlockRules):
         if self.owns_its_store:
             self.model._left = dict.fromkeys(self.model._left, 0)
             self.model._groups_left = dict.fromkeys(self.model._groups_left, 0)
+
+    def newest_written(self) -> int:
+        """The newest time in the store: that of the newest commit."""
+        return self.newest
 
     def time(self) -> SteadyTime:
         """The time of a store that was opened now."""

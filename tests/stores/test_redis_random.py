@@ -32,6 +32,12 @@ class RedisHistories(Histories):
     def open(self) -> RedisStore:
         return RedisStore(parse(self.server.url), self.clock, MachineTime(self.clock))
 
+    def newest_written(self) -> int:
+        """A process that is open writes what time it is without a commit too."""
+        written = int(self.server.call("GET", f"{BASE}clock")) // 1_000
+        assert self.newest <= written <= self.model.now()
+        return written
+
     def handed_of(self, kind: str, name: str, mark: int) -> Handed:
         handed = read(self.server.call("GET", f"{BASE}{kind}:{name}".encode())).handed
         assert handed.mark == mark

@@ -4,7 +4,7 @@ Keys begin with `PREFIX:{sNN}:` or `PREFIX:{sNN.K}:`; NN is the shard of the id 
 modulo `shards`, and K has the shards' slots spread evenly. All keys of a shard lie in one slot, and a script touches
 one shard only.
 
-    clock           string  the newest store time a process had when it wrote, microseconds
+    clock           string  the newest store time a process had when it committed or looked at the time, microseconds
     layout          string  number of this layout and of the shards, so that nobody reads it otherwise
     seen            string  written before a WAIT
     due             zset    iid by when it is due

@@ -9,7 +9,7 @@ from hiredis import ReplyError
 
 from ringline_broker.service.ports import StoreUnavailable
 from ringline_broker.stores.redis.refusals import refused, word
-from ringline_broker.stores.redis.scripts import LOAD, Command, Reply
+from ringline_broker.stores.redis.scripts import LOAD, Command, Reply, call
 from ringline_broker.stores.redis.server_time import ServerTime
 from ringline_broker.stores.redis.url import Options
 from ringline_broker.stores.redis.wire import Wire
@@ -112,9 +112,9 @@ class Lane:
     async def _one_pipeline(self, jobs: list[_Job]) -> None:
         commands = [command for job in jobs for command in job.commands]
         base, waits = jobs[0].base, self._wait > 0 and any(job.done is not None for job in jobs)
-        begun = self._time.look()
+        begun, looked_at = self._time.look(), len(commands)
         if begun is not None:
-            commands += [("TIME",), ("GET", f"{base}clock")]
+            commands += self._looks(f"{base}clock")
         try:
             replies = await self._exchange(commands, base if waits else None)
             await self._send_forgotten(commands, replies, base if waits else None)
@@ -127,7 +127,7 @@ class Lane:
             _fail(jobs, StoreUnavailable(f"redis at {self.where} went away: {failed}"))
         else:
             if begun is not None:
-                self._hear(replies[-2], replies[-1], begun)
+                self._hear(replies[looked_at], replies[looked_at + 1], begun)
             _answer(jobs, replies)
 
     async def _send_forgotten(self, commands: list[Command], replies: list[Reply], touch: str | None) -> None:
@@ -169,6 +169,12 @@ class Lane:
                 f"redis at {self.where}: {reached} of {self._wait} replicas have it after {self._wait_ms} ms; see why "
                 "they do not follow, or ask for fewer with wait= in the store's URL"
             )
+
+    def _looks(self, clock: str) -> list[Command]:
+        """Looks at the server's time, and at the newest that others wrote before our own is written there."""
+        ours = self._time.to_write()
+        write = [] if ours is None else [call("clock", [clock], [ours * 1_000])]
+        return [("TIME",), ("GET", clock), *write]
 
     def _hear(self, clock: Reply, written: Reply, begun: int) -> None:
         if not isinstance(clock, ReplyError) and not isinstance(written, ReplyError):

@@ -11,7 +11,7 @@ Reply: TypeAlias = Any
 """Bytes, a number, None, a list of replies, or an error."""
 
 _FOLDER: Final = files("ringline_broker.stores.redis") / "scripts"
-_NEED_RECORD: Final = ("commit", "commit_groups", "select", "purge")
+_NEED_RECORD: Final = ("commit", "commit_groups", "select", "purge", "clock")
 _ALONE: Final = ("mark", "claim", "people", "block", "unblock", "hint", "prune")
 
 

@@ -22,6 +22,7 @@ class ServerTime:
         self._offset = 0
         self._newest = 0
         self._look_at = 0
+        self._is_kept = False
 
     def now(self) -> int:
         """Epoch milliseconds."""
@@ -52,8 +53,13 @@ class ServerTime:
             self._offset -= _SLOWER_BY_MS
 
     def at_least(self, written_ms: int) -> None:
-        """Start no earlier than this, the newest time that a process wrote."""
+        """Start no earlier than this, the newest time that a process wrote. From now on others start by this one."""
         self._offset = max(self._offset, written_ms - self._clock.monotonic_ms())
+        self._is_kept = True
+
+    def to_write(self) -> int | None:
+        """Where others start by this time: what is written with a look, milliseconds. Who only looks writes nothing."""
+        return self.now() if self._is_kept else None
 
 
 class Tickets:
