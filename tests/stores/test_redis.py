@@ -1,4 +1,4 @@
-"""What only the redis store has: servers that die, are silent, refuse, forget; replicas, sentinels, clusters."""
+"""What only the redis store has: servers that die, are silent, refuse, forget; replicas and sentinels."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ from tests.stores.kinds import Run
 from tests.stores.made import NOW, accepted, first, rung, then
 from tests.stores.made_groups import first as first_group
 from tests.stores.made_groups import founded, member
-from tests.support.redis_servers import KEEPING, RedisServer, cluster, eventually, primary_and_replica, sentinels
+from tests.support.redis_servers import KEEPING, RedisServer, eventually, primary_and_replica, sentinels
 from tests.support.running import free_port
 
 CLOCK = SystemClock()
@@ -340,50 +340,3 @@ def test_an_open_store_follows_the_sentinels(run: Run, binary: str) -> None:
 
 def _names(sentinel: RedisServer, primary: RedisServer) -> bool:
     return int(sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "calls")[1]) == primary.port
-
-
-def test_a_cluster_and_its_failover(run: Run, binary: str) -> None:
-    with cluster(binary) as nodes:
-        hosts = ",".join(node.address for node in nodes[:2])
-        with opened(run, f"redis+cluster://{hosts}?shards=16&wait=1&wait_ms=1000") as store:
-            answered = commit_each(run, store, "i", 200)
-            assert len(answered) == 200
-            one, group = rung("g1 i"), founded("g1")
-            assert run(store.commit_groups([first_group(group, member("ann"), member("ben"))])) == [True]
-            assert run(store.groups_of("ben", "", 10)) == [("g1", 1)]
-            assert run(store.block("ann", {"eve": "m"}, 10))
-            assert len(run(store.of_user("ben", None, "", 1_000))) == 200
-            assert run(store.commit([first(one), then(one, accepted(one))])) == [True, True]
-            assert all(node.call("DBSIZE") > 0 for node in nodes[:3]), "each node has a part"
-
-            nodes[0].kill()
-            eventually(lambda: nodes[3].call("ROLE")[0] == b"master", "its replica took over")
-            nodes[0].start()  # which is a replica now: with wait=1 its shards are served again
-            until_available(run, store.next_due)
-            until_available(run, lambda: store.usage(["ann"]))
-            held = run(store.load(answered))
-            assert set(held) == set(answered), "nothing that was answered is lost"
-            assert run(store.usage(["ann"]))["ann"].open == 200
-            assert len(commit_each(run, store, "j", 200)) == 200
-            assert run(store.blocked("ann", "", 10)) == ["eve"]
-            late = {one.invitation.iid for one in run(store.claim_unmarked(0, 1_000))}
-            assert late >= set(answered)
-
-
-def test_a_cluster_that_moves_a_slot_is_followed(run: Run, binary: str) -> None:
-    with cluster(binary) as nodes, opened(run, f"redis+cluster://{nodes[0].address}") as store:
-        answered = commit_each(run, store, "i", 5)
-        slot = nodes[0].call("CLUSTER", "KEYSLOT", "ringline:{s00}:clock")
-        home = next(node for node in nodes[:3] if node.call("DBSIZE"))
-        other = next(node for node in nodes[:3] if node is not home)
-        other.call("CLUSTER", "SETSLOT", slot, "IMPORTING", home.call("CLUSTER", "MYID"))
-        home.call("CLUSTER", "SETSLOT", slot, "MIGRATING", other.call("CLUSTER", "MYID"))
-        keys = home.call("CLUSTER", "GETKEYSINSLOT", slot, 1_000)
-        home.call("MIGRATE", "127.0.0.1", other.port, "", 0, 5_000, "KEYS", keys[0])
-        with pytest.raises(StoreUnavailable, match="the slot of these keys is being moved"):
-            run(store.commit([first(rung(f"while it moves {at}")) for at in range(3)]))
-        home.call("MIGRATE", "127.0.0.1", other.port, "", 0, 5_000, "KEYS", *keys[1:])
-        for node in (other, home):
-            node.call("CLUSTER", "SETSLOT", slot, "NODE", other.call("CLUSTER", "MYID"))
-        assert set(run(store.load(answered))) == set(answered)
-        assert len(commit_each(run, store, "j", 5)) == 5

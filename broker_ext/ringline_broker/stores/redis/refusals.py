@@ -38,5 +38,5 @@ def refused(where: object, reply: ReplyError) -> StoreUnavailable:
         return StoreUnavailable(f"redis at {where} has no password: take the password out of the store's URL ({reply})")
     if "invalid password" in str(reply):
         return StoreUnavailable(f"redis at {where} refuses: {_ADVICE['WRONGPASS']} ({reply})")
-    advice = _ADVICE.get(word(reply))
+    advice = _ADVICE.get("TRYAGAIN" if "non local key" in str(reply) else word(reply))
     return StoreUnavailable(f"redis at {where} refuses: {advice} ({reply})" if advice else f"redis at {where}: {reply}")
