@@ -19,6 +19,7 @@ from tests.stores.kinds import Run
 from tests.stores.made import NOW, accepted, first, rung, then
 from tests.stores.made_groups import first as first_group
 from tests.stores.made_groups import founded, member
+from tests.support.bound import BOUND_S
 from tests.support.redis_servers import KEEPING, RedisServer, eventually, primary_and_replica, sentinels
 from tests.support.running import free_port
 
@@ -168,6 +169,23 @@ def test_a_server_that_forgot_its_scripts_is_told_them_again(run: Run, own: Redi
         run(store.mark([Mark("i1", 0, accepted(one).n)]))
         run(store.next_due())
         assert run(store.claim_unmarked(0, 10)) == [], "a mark is not lost with the script that moves it"
+
+
+def test_what_cannot_even_be_sent_is_told_and_stops_no_other(
+    run: Run, own: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(run, own.url) as store:
+        run(store.commit([first(rung("i1"))]))
+
+        async def loaded(iid: str) -> set[str]:
+            async with asyncio.timeout(BOUND_S):
+                return set(await store.load([iid]))
+
+        with pytest.raises(StoreUnavailable, match="surrogates not allowed") as failed:
+            run(loaded("\ud800"))
+        assert isinstance(failed.value.__cause__, UnicodeEncodeError)
+        assert [record.exc_info is not None for record in caplog.records] == [True]
+        assert run(loaded("i1")) == {"i1"}
 
 
 def test_on_the_loop_that_servers_run_on(own: RedisServer) -> None:

@@ -1,6 +1,7 @@
 """What waits for one server shares its next pipeline: one write, one read, and where replicas must have it one WAIT."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias
@@ -13,6 +14,8 @@ from ringline_broker.stores.redis.scripts import LOAD, Command, Reply, call
 from ringline_broker.stores.redis.server_time import ServerTime
 from ringline_broker.stores.redis.url import Options
 from ringline_broker.stores.redis.wire import Wire
+
+log = logging.getLogger(__name__)
 
 _MANY: Final = 256
 """So many commands go into one pipeline, and not many more."""
@@ -97,7 +100,12 @@ class Lane:
     async def _work(self) -> None:
         try:
             while self._jobs:
-                await self._one_pipeline(self._next_jobs())
+                jobs = self._next_jobs()
+                try:
+                    await self._one_pipeline(jobs)
+                except Exception as unforeseen:
+                    log.exception("a pipeline to redis at %s failed", self.where)
+                    self._give_up(unforeseen, jobs)
         finally:
             self._worker = None
 
@@ -159,6 +167,13 @@ class Lane:
         self.redial()
         _fail([*jobs, *self._jobs], StoreUnavailable(f"{text}: see whether it runs, and is not overloaded"))
         self._jobs.clear()
+
+    def _give_up(self, unforeseen: Exception, jobs: list[_Job]) -> None:
+        """Nobody knows what the connection still says."""
+        self.redial()
+        failed = StoreUnavailable(f"redis at {self.where}: {type(unforeseen).__name__}: {unforeseen}")
+        failed.__cause__ = unforeseen
+        _fail(jobs, failed)
 
     def _check_replicas(self, wrote: Reply, reached: Reply) -> None:
         for reply in (wrote, reached):
