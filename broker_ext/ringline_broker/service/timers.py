@@ -47,12 +47,15 @@ class Timers:
             self._sooner.set()
 
     async def run(self) -> None:
-        """Until cancelled. A store out of reach is tried again after a lease."""
+        """Until cancelled. Where the store is out of reach, or what is done fails, it is tried again after a lease."""
         while True:
             try:
                 await self._once()
             except StoreUnavailable as failed:
                 log.error("deadlines wait: %s", failed)  # noqa: TRY400 - the store has said what it is
+                await self._sleep(self._lease_ms)
+            except Exception:
+                log.exception("deadlines failed, and are tried again after the lease")
                 await self._sleep(self._lease_ms)
 
     async def _once(self) -> None:

@@ -63,6 +63,7 @@ class FaultyStore(MemoryStore):
 
     Attributes:
         down: the methods that cannot be reached just now.
+        fails: what they raise, where that is not that the store is unavailable.
         loses_marks: marks are not kept, as after a crash between publish and mark.
         loses_answer: the next commit of groups is done, and not answered.
         before_commit: another process, which is faster; called once, before the next commit.
@@ -74,6 +75,7 @@ class FaultyStore(MemoryStore):
     def __init__(self, clock: ManualClock) -> None:
         super().__init__(clock)
         self.down: set[str] = set()
+        self.fails: type[Exception] = StoreUnavailable
         self.loses_marks = False
         self.loses_answer = False
         self.before_commit: Callable[[], Awaitable[object]] | None = None
@@ -85,7 +87,7 @@ class FaultyStore(MemoryStore):
 
     def _check(self, method: str) -> None:
         if method in self.down:
-            raise StoreUnavailable(f"no {method} today")
+            raise self.fails(f"no {method} today")
 
     async def load(self, iids: Collection[str]) -> dict[str, Held]:
         if self.gate is not None:

@@ -1,5 +1,9 @@
 """What the timers do beside deadlines, which the scenarios show."""
 
+import logging
+
+import pytest
+
 from tests.support.turns import let_run
 from tests.unit.engine.play import invite
 from tests.unit.service.bench import Bench, run
@@ -18,3 +22,21 @@ def test_what_is_old_is_forgotten_in_one_go_however_much_it_is() -> None:
             assert not await bench.store.load(iids)
 
     run(main)
+
+
+def test_what_nobody_foresaw_is_told_and_ends_no_timer(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with Bench(lease_s=5) as bench:
+            await bench.ask("ann", invite("bob", timeout=1))
+            bench.store.down, bench.store.fails = {"claim_due"}, RuntimeError
+            bench.clock.advance(1_000)
+            await let_run()
+            bench.store.down = set()
+            bench.clock.advance(5_000)
+            await let_run()
+            assert bench.broker.names("ann") == ["invited", "timed_out"]
+
+    run(main)
+    [told] = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert told.exc_info
+    assert told.exc_info[0] is RuntimeError
