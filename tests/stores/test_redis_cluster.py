@@ -1,5 +1,7 @@
 """The redis store over a cluster: nodes that fail, and slots that move."""
 
+import asyncio
+import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -41,6 +43,38 @@ def test_a_cluster_and_its_failover(run: Run, binary: str) -> None:
             assert run(store.blocked("ann", "", 10)) == ["eve"]
             late = {one.invitation.iid for one in run(store.claim_unmarked(0, 1_000))}
             assert late >= set(answered)
+
+
+def test_nodes_that_are_no_primaries_any_more_are_forgotten(run: Run, binary: str) -> None:
+    with cluster(binary) as nodes, opened(run, f"redis+cluster://{nodes[3].address}?shards=3") as store:
+
+        def ports(*places: int) -> set[int]:
+            return {nodes[at].port for at in places}
+
+        run(store.next_due())
+        assert _connections(nodes[0]) == 2, "the store's, and that which asks"
+        nodes[3].call("CLUSTER", "FAILOVER")
+        eventually(lambda: _primaries(nodes) == ports(1, 2, 3), "its replica took over")
+        nodes[1].kill()
+        eventually(lambda: _primaries([nodes[0], *nodes[2:]]) == ports(2, 3, 4), "its replica took over")
+        until_available(run, store.next_due)
+        run(asyncio.to_thread(eventually, lambda: _connections(nodes[0]) == 1, "the store has let go of it"))
+        nodes[2].kill()
+        with socket.create_server(("127.0.0.1", nodes[1].port)) as nobody:
+            eventually(lambda: _primaries([nodes[0], *nodes[3:]]) == ports(3, 4, 5), "its replica took over")
+            until_available(run, store.next_due)
+            nobody.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                nobody.accept()
+
+
+def _connections(node: RedisServer) -> int:
+    return int(node.call("CLIENT", "LIST", "TYPE", "normal").count(b"\n"))
+
+
+def _primaries(nodes: list[RedisServer]) -> set[int]:
+    """The ports of all that one of these nodes takes for a primary with slots."""
+    return {int(primary[1]) for node in nodes for _, _, primary, *_ in node.call("CLUSTER", "SLOTS")}
 
 
 @contextmanager

@@ -42,6 +42,10 @@ class Places(Protocol):
         """All ways that are open."""
         ...
 
+    async def close(self) -> None:
+        """Finish what waits, and let go of all connections."""
+        ...
+
 
 class Servers:
     """Runs commands where their shard is."""
@@ -74,7 +78,7 @@ class Servers:
 
     async def close(self) -> None:
         """Finish what waits, and let go of all connections."""
-        await asyncio.gather(*(lane.close() for lane in self._places.lanes()))
+        await self._places.close()
 
     async def _mend(self, shard: int, lane: Lane, commands: Sequence[Command], replies: list[Reply]) -> list[Reply]:
         """Sends anew what was not done; what was done is not done twice."""
@@ -121,6 +125,9 @@ class _OnePlace:
     def lanes(self) -> Sequence[Lane]:
         return (self._lane,)
 
+    async def close(self) -> None:
+        await self._lane.close()
+
     async def _dial(self) -> Wire:
         options = self._options
         address = await _primary(options) if options.kind else options.addresses[0]
@@ -137,6 +144,7 @@ class _Cluster:
         self._homes: dict[int, Address] = {}
         self._known = set(options.addresses)
         self._lanes: dict[Address, Lane] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = 0.0
 
@@ -162,6 +170,9 @@ class _Cluster:
     def lanes(self) -> Sequence[Lane]:
         return tuple(self._lanes.values())
 
+    async def close(self) -> None:
+        await asyncio.gather(*(lane.close() for lane in self._lanes.values()), *self._closing)
+
     def _lane_to(self, home: Address) -> Lane:
         lane = self._lanes.get(home)
         if lane is None:
@@ -182,12 +193,14 @@ class _Cluster:
         try:
             views = await _poll(tuple(self._known), self._options.login, ("CLUSTER", "SLOTS"), self._options)
             said: dict[int, Counter[Address]] = {slot: Counter() for slot in self._slots}
+            named: set[Address] = set()
             for asked, view in views:
                 for start, end, primary, *_ in view:
                     address = Address((primary[0] or b"").decode() or asked.host, int(primary[1]))
-                    self._known.add(address)
+                    named.add(address)
                     for slot in self._slots:
                         said[slot][address] += start <= slot <= end
+            self._forget_all_but(named)
             for slot, votes in said.items():
                 for address, count in votes.most_common(1):
                     if count:
@@ -195,6 +208,14 @@ class _Cluster:
         finally:
             self._looking = None
             self._looked_at = asyncio.get_running_loop().time()
+
+    def _forget_all_but(self, named: set[Address]) -> None:
+        """Else each look would wait for those that are gone, and connections to former primaries would stay."""
+        self._known = named.union(self._options.addresses)
+        for address in self._lanes.keys() - named:
+            closing = asyncio.get_running_loop().create_task(self._lanes.pop(address).close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
 
 async def _connect_to_primary(address: Address, options: Options) -> Wire:
@@ -252,5 +273,3 @@ async def _poll(
 
 def _names(addresses: Sequence[Address]) -> str:
     return ", ".join(map(str, addresses))
-
-
