@@ -1,6 +1,7 @@
 """What only the sqlite store has of files: the lock on them, folders, damage, full disks."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,37 @@ def test_folders_are_made(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "new" / "newer" / "ringline.sqlite"
     run(SqliteStore(path, ManualClock()).close())
     assert path.exists()
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    """What most accounts have: others may read what they make."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def modes(path: Path) -> dict[str, int]:
+    """Of all files of the store, by what their names end in."""
+    return {one.name.removeprefix(path.name): one.stat().st_mode & 0o777 for one in path.parent.iterdir()}
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_a_new_file_and_those_beside_it_are_their_owners_alone(run: Run, path: Path) -> None:
+    store = SqliteStore(path, ManualClock())
+    assert run(store.commit([first(rung("i1"))])) == [True]
+    assert modes(path) == dict.fromkeys(["", "-wal", "-shm", ".lock"], 0o600)
+    run(store.close())
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_a_file_that_is_there_keeps_its_mode(run: Run, path: Path) -> None:
+    run(SqliteStore(path, ManualClock()).close())
+    path.chmod(0o640)
+    store = SqliteStore(path, ManualClock())
+    assert run(store.commit([first(rung("i1"))])) == [True]
+    assert modes(path) == dict.fromkeys(["", "-wal", "-shm"], 0o640) | {".lock": 0o600}
+    run(store.close())
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ All calls that wait share one transaction (group commit), and none returns befor
 """
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -63,7 +64,8 @@ class SqliteStore(SqliteGroups, SqliteBlocks):
     """Keeps invitations, groups and blocklists in a sqlite file.
 
     Args:
-        path: the file; its folder is made where missing. A file beside it, with `.lock` added, is held while open.
+        path: the file; its folder is made where missing. A new one is its owner's alone, as sqlite's files beside it
+            are then. A file beside it, with `.lock` added, is held while open.
         clock: where time comes from.
         durability: `full` (a commit survives power loss) or `normal` (it survives the process, and may not power loss).
 
@@ -244,8 +246,10 @@ class _Purged(NamedTuple):
 def _open(path: Path, durability: str) -> tuple[sqlite3.Connection, int, Kept]:
     """A connection, with the schema up to date; the time of the newest commit; what is kept in memory too."""
     try:
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # sqlite would leave the mode to the umask
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    except sqlite3.Error as failed:
+    except (OSError, sqlite3.Error) as failed:
         raise StoreUnavailable(f"cannot open {path}: {failed}") from failed
     try:
         (journal,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
