@@ -135,7 +135,7 @@ def test_over_tls(start: Start, tmp_path: Path) -> None:
     ],
 )
 def test_what_it_cannot_do_is_refused(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
-    done = Finished("serve", "--broker", "mosquitto", "--data", str(tmp_path), *arguments)
+    done = Finished("serve", "--broker", "mosquitto", "--port", "0", "--data", str(tmp_path), *arguments)
     assert done.code == 2
     assert says in " ".join(done.err)
 

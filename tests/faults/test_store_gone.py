@@ -10,6 +10,7 @@ import pytest
 
 from ringline.protocol.requests import Invite, Modify, encode_request
 from ringline.protocol.topics import Topics
+from ringline_broker.settings import Settings
 from ringline_broker.testing import ManualClock
 from tests.faults.faulty_store import FaultyRing
 from tests.faults.fleet import Fleet, WatchedDevice
@@ -95,6 +96,9 @@ def test_marks_that_fail_let_events_be_told_again_and_heard_once(
         bob.client.accept(call.invite_id).result(BOUND_S)
         for device in pair:
             device.heard.wait(ENDED)
+    heard = fleet.watch.heard
+    ring.advance(1_000 * Settings().lease_s + 1_000)  # then it is recovered, as nobody is known to have published it
+    fleet.watch.await_heard(heard + len(pair))
     assert alice.heard.names() == [CREATED, "invitation_modified", "invitee_accepted", ENDED]
     assert bob.heard.names() == [RING, "invitation_modified", "invitee_accepted", ENDED]
     dropped = fleet.counts().repeats_dropped
