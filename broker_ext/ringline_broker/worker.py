@@ -40,7 +40,7 @@ class WorkerConfig:
 
     broker: BrokerAddress
     share: str = field(repr=False)
-    store: str = "memory:"
+    store: str = field(default="memory:", repr=False)
     durability: str = "full"
     settings: Settings = field(default_factory=Settings)
     bounds: LinkBounds = field(default_factory=LinkBounds)

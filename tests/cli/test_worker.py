@@ -1,5 +1,6 @@
 """`ringline worker` beside a real Mosquitto."""
 
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from tests.cli.conftest import Start
 from tests.cli.process import Finished, Ringline
 from tests.support.bound import BOUND_S
 from tests.support.mosquitto import Mosquitto
+from tests.support.redis_servers import RedisServer
 from tests.support.running import free_port
 
 SHARE = {"RINGLINE_SHARE": "a secret of this test"}
@@ -48,6 +50,21 @@ def test_it_says_in_json_that_it_works_and_no_password(start: Start, mosquitto: 
     worker = start("worker", "--broker", broker, "--store", "memory:", "--json", env=SHARE)
     event = worker.event("working")
     assert (event["broker"], event["store"]) == (f"mqtt://127.0.0.1:{mosquitto.port}", "memory:")
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
+def test_it_says_where_its_store_is_and_none_of_its_passwords(
+    start: Start, mosquitto: Mosquitto, redis_server: RedisServer, form: tuple[str, ...]
+) -> None:
+    redis_server.call("FLUSHALL")
+    redis_server.call("ACL", "SETUSER", "someone", "on", ">secret", "~*", "+@all")
+    place = f"redis://{redis_server.address}/0"
+    store = f"{place.replace('//', '//someone:secret@')}?sentinel%5Fpassword=sec@ret&shards=2&sentinel_password=secret"
+    worker = _worker(start, mosquitto, store, *form)
+    worker.line(re.escape(f"{place}?shards=2"))
+    assert worker.interrupt() == 0
+    redis_server.call("ACL", "DELUSER", "someone")
+    assert not [line for line in (*worker.out, *worker.err) if "ret" in line]
 
 
 def test_a_store_that_another_worker_has_is_refused_by_name(start: Start, mosquitto: Mosquitto, tmp_path: Path) -> None:

@@ -273,12 +273,16 @@ def test_another_number_of_shards_is_refused(run: Run, own: RedisServer) -> None
         ("redis+sentinel://h", "must name the service: redis+sentinel://HOST,HOST/SERVICE"),
         ("redis+cluster://h/1", "a cluster has database 0 only"),
         ("rediss://h?ssl_ca_certs=/no/such/file", "a certificate of the store's URL cannot be read"),
-        ("redis+mine://h", "no such store"),
+        ("redis+mine://:secret@h/0?prefix=x&sentinel_password=secret", "no such store: 'redis+mine://h/0?prefix=x'"),
+        ("redis://:sec/ret@h", "a password has %2F for /"),
+        ("redis://:sec?ret@h", "a password has %2F for /"),
     ],
 )
 def test_urls_that_are_wrong(url: str, why: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(why)):
+    with pytest.raises(ValueError, match=re.escape(why)) as wrong:
         open_store(url, CLOCK)
+    assert ":sec" not in str(wrong.value)
+    assert "=secret" not in str(wrong.value)
 
 
 # replicas

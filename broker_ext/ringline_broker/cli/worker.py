@@ -141,7 +141,9 @@ async def _work(made: "Worker", options: WorkerOptions, url: str | None) -> None
 
 
 def _announce(options: WorkerOptions, url: str | None) -> None:
-    broker, store = _without_password(options.broker), _without_password(options.store)
+    from ringline_broker.stores.redis.url import without_passwords  # noqa: PLC0415 - as above
+
+    broker, store = without_passwords(options.broker), without_passwords(options.store)
     if options.json:
         out_json(event="working", pid=os.getpid(), broker=broker, store=store, http=url)
         return
@@ -149,8 +151,3 @@ def _announce(options: WorkerOptions, url: str | None) -> None:
     if url is not None:
         out(shown_at(url))
     out("Ctrl-C ends it")
-
-
-def _without_password(url: str) -> str:
-    scheme, separator, place = url.partition("://")
-    return f"{scheme}{separator}{place.rpartition('@')[2]}" if separator else url

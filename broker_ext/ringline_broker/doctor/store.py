@@ -6,7 +6,7 @@ from typing import Final, Protocol
 from ringline_broker.doctor.redis_store import RedisChecks
 from ringline_broker.doctor.report import Check, Found, warn
 from ringline_broker.doctor.sqlite_store import SqliteChecks
-from ringline_broker.stores.redis.url import is_redis, parse
+from ringline_broker.stores.redis.url import is_redis, parse, without_passwords
 
 AREA: Final = "store"
 
@@ -36,7 +36,7 @@ def checks_of(url: str) -> StoreChecks:
         return SqliteChecks(Path(rest))
     if is_redis(url):
         return RedisChecks(parse(url))
-    raise ValueError(f"no such store: {url!r}; use memory:, sqlite:PATH or redis://HOST")
+    raise ValueError(f"no such store: {without_passwords(url)!r}; use memory:, sqlite:PATH or redis://HOST")
 
 
 class _MemoryChecks:

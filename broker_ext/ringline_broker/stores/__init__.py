@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ringline_broker.service.ports import Clock, Store
-from ringline_broker.stores.redis.url import is_redis, parse
+from ringline_broker.stores.redis.url import is_redis, parse, without_passwords
 
 
 def open_store(url: str, clock: Clock, durability: str = "full") -> Store:
@@ -41,4 +41,4 @@ def open_store(url: str, clock: Clock, durability: str = "full") -> Store:
         from ringline_broker.stores.redis.store import RedisStore  # noqa: PLC0415 - likewise
 
         return RedisStore(parse(url), clock)
-    raise ValueError(f"no such store: {url!r}; use memory:, sqlite:PATH or redis://HOST")
+    raise ValueError(f"no such store: {without_passwords(url)!r}; use memory:, sqlite:PATH or redis://HOST")

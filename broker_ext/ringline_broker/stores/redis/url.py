@@ -3,7 +3,7 @@
 import ssl
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 _PORTS: Final = {"": 6379, "cluster": 6379, "sentinel": 26379}
 _NUMBERS: Final = {"shards": (1, 1, 1_024), "wait": (0, 0, 16), "wait_ms": (500, 1, 60_000)} | {
@@ -14,6 +14,10 @@ _TEXTS: Final = (
     "prefix", "sentinel_username", "sentinel_password", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile",
     "ssl_check_hostname",
 )  # fmt: skip
+
+
+_NOT_ENCODED: Final = "in the store's URL a password has %2F for /, and %3F for ?; what follows the host has %40 for @"
+_SHOWN: Final = frozenset({*_NUMBERS, *_TEXTS} - {"sentinel_password"})
 
 
 class Address(NamedTuple):
@@ -77,6 +81,14 @@ def is_redis(url: str) -> bool:
     return url.partition("://")[0] in _SCHEMES
 
 
+def without_passwords(url: str) -> str:
+    """A URL as it may be shown: without who logs in, and with those options alone that are known and no password."""
+    scheme, separator, rest = url.partition("://")
+    place, _, query = rest.partition("?")
+    options = [one for one in query.split("&") if unquote_plus(one.partition("=")[0]) in _SHOWN]
+    return f"{scheme}{separator}{place.rpartition('@')[2]}{'?' * bool(options)}{'&'.join(options)}"
+
+
 _SCHEMES: Final = {f"redis{s}{kind and '+' + kind}": (kind, bool(s)) for kind in _PORTS for s in ("", "s")}
 
 
@@ -91,6 +103,8 @@ def parse(url: str) -> Options:
     rest, _, query = rest.partition("?")
     authority, _, path = rest.partition("/")
     user, _, hosts = authority.rpartition("@")
+    if "@" in path:
+        raise ValueError(_NOT_ENCODED)
     texts = _texts(query)
     numbers = {name: _number(name, texts.get(name)) for name in _NUMBERS}
     service, db = path.partition("/")[::2] if kind == "sentinel" else ("", path)
@@ -116,6 +130,8 @@ def parse(url: str) -> Options:
 def _texts(query: str) -> dict[str, str]:
     texts = dict(parse_qsl(query, keep_blank_values=True))
     for name in texts:
+        if "@" in name:
+            raise ValueError(_NOT_ENCODED)
         if name not in _TEXTS and name not in _NUMBERS:
             raise ValueError(f"no such option of a redis store: {name!r}; there are {', '.join([*_NUMBERS, *_TEXTS])}")
     if not texts.get("prefix", "x") or set("{}") & set(texts.get("prefix", "")):
