@@ -1,8 +1,20 @@
-"""Every setting of the extension, with its default. A leaf: it imports nothing of ours."""
+"""Every setting of the extension, with its default. A leaf: it imports nothing of ours.
+
+None may be above a thousand million, or where it is bytes above 2^40; where less is sane, its text says so.
+"""
 
 from dataclasses import dataclass
+from typing import Final
 
 _MAX_PACKET_ID = 65_535
+_MOST: Final = 1_000_000_000
+"""Of whatever is counted, seconds too: with that much a time in milliseconds is still one that every store can keep."""
+_MOST_BYTES: Final = 2**40
+_MOST_OF: Final = {
+    "max_invitees": 300,  # what one message of 32 KiB can name
+    "max_record_bytes": 2**26,  # stores keep a record in one piece
+    "packet_bytes": 268_435_455,  # what MQTT can say
+}
 _AT_LEAST_ONE = (
     "max_invitees", "max_record_bytes", "max_open", "max_user_bytes", "request_burst", "quiet_limit_s", "retention_s",
     "lease_s",
@@ -17,7 +29,7 @@ class Settings:
     Attributes:
         prefix: what all topics start with.
         max_invitees: invitees an invitation may have, at most 300.
-        max_record_bytes: bytes one invitation may take.
+        max_record_bytes: bytes one invitation may take, at most 67,108,864.
         max_open: open invitations one user may be the inviter of.
         max_user_bytes: bytes that all invitations of one inviter may take, those that ended and are remembered too.
         request_rate: requests a second that one user may make for long, where a sync counts as five, and one that names
@@ -53,8 +65,7 @@ class Settings:
             least, value = int(name in _AT_LEAST_ONE), getattr(self, name)
             if type(value) is not int or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
-        if self.max_invitees > 300:  # noqa: PLR2004 - what one message of 32 KiB can name
-            raise ValueError(f"max_invitees must be at most 300, not {self.max_invitees}")
+            _check_most(name, value)
         if not self.prefix or self.prefix.strip("/") != self.prefix or set(self.prefix) & set("+#$"):
             raise ValueError(f"prefix must be a topic without wildcards, not {self.prefix!r}")
 
@@ -96,6 +107,7 @@ class ConnectionLimits:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+            _check_most(name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +115,7 @@ class Bounds:
     """What one connection may take of the server.
 
     Attributes:
-        packet_bytes: the largest packet a device may send.
+        packet_bytes: the largest packet a device may send, at most 268,435,455.
         connect_s: seconds in which it must have sent its CONNECT and been let in.
         packet_s: seconds in which a packet that has begun must be complete.
         close_s: seconds in which it must have taken what was still to be sent when its connection was ended.
@@ -124,7 +136,15 @@ class Bounds:
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+            value = getattr(self, name)
+            if not value > 0:  # as nan is not
+                raise ValueError(f"{name} must be above 0, not {value}")
+            _check_most(name, value)
         if self.unacknowledged >= _MAX_PACKET_ID:
             raise ValueError(f"unacknowledged must be below {_MAX_PACKET_ID}, not {self.unacknowledged}")
+
+
+def _check_most(name: str, value: float) -> None:
+    most = _MOST_OF.get(name, _MOST_BYTES if "bytes" in name else _MOST)
+    if value > most:
+        raise ValueError(f"{name} must be at most {most}, not {value}")

@@ -11,7 +11,7 @@ from ringline_broker.cli.group.life import CreateOptions, SetOptions
 from ringline_broker.cli.invite import InviteOptions
 from ringline_broker.cli.options import helps
 from ringline_broker.cli.session import OneShotOptions
-from ringline_broker.settings import ConnectionLimits, Settings
+from ringline_broker.settings import Bounds, ConnectionLimits, Settings
 
 
 def merge(folder: Path, text: str, flags: set[str] | None = None, **given: object) -> Serving:
@@ -87,6 +87,11 @@ def test_memory_on_the_command_line_beats_a_folder_in_the_file(tmp_path: Path) -
         ("durability = [1]", "durability must be one of full, normal"),
         ("max_open = 0", "max_open must be a whole number of at least 1"),
         ("max_groups = -1", "max_groups must be a whole number of at least 0"),
+        ("retention_s = 1000000001", "retention_s must be at most 1000000000, not 1000000001"),
+        ("max_record_bytes = 67108865", "max_record_bytes must be at most 67108864, not 67108865"),
+        ("max_waiting_bytes = 1099511627777", "max_waiting_bytes must be at most 1099511627776, not 1099511627777"),
+        ("packet_s = inf", "packet_s must be at most 1000000000, not inf"),
+        ("packet_s = nan", "packet_s must be above 0, not nan"),
         ('max_live = "many"', "max_live must be a whole number, not 'many'"),
         ("port = 65536", "--port must be 0 to 65535"),
         ("max_devices = 0", "max_devices must be a whole number of at least 1"),
@@ -102,6 +107,20 @@ def test_errors_name_the_file_and_the_key(tmp_path: Path, text: str, says: str) 
     assert failed.value.code == ExitCode.WRONG_USE
     assert says in str(failed.value)
     assert "ringline.toml" in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        (type(group), field.name)
+        for group in (Settings(), ConnectionLimits(), Bounds())
+        for field in dataclasses.fields(group)
+        if field.name != "prefix"
+    ],
+)
+def test_every_number_has_an_end(group: type, name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be (at most|below) "):
+        group(**{name: 2**40 + 1})
 
 
 def test_one_line_of_help_may_be_about_several_options() -> None:

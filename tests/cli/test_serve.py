@@ -219,6 +219,7 @@ def test_clients_check_certificates(serve: Start, start: Start, certificates: tu
         (("--ws-port", "1883"), "needs a port of its own"),
         (("--memory", "--data", "x"), "--memory keeps nothing on disk"),
         (("--durability", "some"), "--durability"),
+        (("--retention-s", "99999999999999999999"), "retention_s must be at most 1000000000"),
         (("--max-invitees", "301"), "max_invitees must be at most 300"),
         (("--log-level", "loud"), "--log-level"),
         (("--config", "gone.toml"), "cannot read gone.toml"),

@@ -91,6 +91,7 @@ def test_ctrl_c_ends_one_that_still_waits_for_its_broker(start: Start) -> None:
         (("--share", "x", "--store", "postgres:"), "no such store"),
         (("--share", "x", "--cert", "w.pem"), "--cert is for connections over TLS"),
         (("--share", "x", "--broker", "mqtts://127.0.0.1", "--cafile", "gone.pem"), "cannot use --cafile gone.pem"),
+        (("--share", "x", "--retention-s", "99999999999999999999"), "retention_s must be at most 1000000000"),
         (("--share", "x", "--max-open", "0"), "max_open must be a whole number of at least 1"),
     ],
 )
