@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final, NamedTuple
 
+from ringline_broker.service.outage import Outage
 from ringline_broker.service.ports import BrokerUnavailable, Clock, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -41,14 +42,16 @@ class Recovery:
 
     Args:
         clock: for the pauses.
+        kind: what the log calls it, in the plural.
         recover: what is done.
         must_wait: whether others should do it: so many requests wait, or the broker does not take what it is handed.
     """
 
-    def __init__(self, clock: Clock, recover: Recover, must_wait: Callable[[], bool]) -> None:
+    def __init__(self, clock: Clock, kind: str, recover: Recover, must_wait: Callable[[], bool]) -> None:
         self._clock = clock
         self._recover = recover
         self._must_wait = must_wait
+        self._outage = Outage(log, f"recovery of {kind} waits")
 
     async def at_start(self) -> None:
         """Recover all that may be claimed now, before anything else is done. Where the broker does not change
@@ -61,7 +64,7 @@ class Recovery:
             while await self._part():
                 pass
         except BrokerUnavailable as failed:
-            log.error("recovery waits: %s", failed)  # noqa: TRY400 - it has said what it is
+            self._outage.waits(failed)
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -74,13 +77,15 @@ class Recovery:
         if self._must_wait():
             return False
         try:
-            return await self._part()
+            more = await self._part()
         except (StoreUnavailable, BrokerUnavailable) as failed:
-            log.error("recovery waits: %s", failed)  # noqa: TRY400 - it has said what it is
+            self._outage.waits(failed)
             return False
         except Exception:
             log.exception("recovery failed, and is tried again after the lease")
             return False
+        self._outage.over()
+        return more
 
     async def _part(self) -> bool:
         """Recover a part, and wait a little for the broker to have it; whether there may be more."""

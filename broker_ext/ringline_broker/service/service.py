@@ -93,7 +93,8 @@ class Service:
         self._work = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._marking = Marking(store.mark)
-        self._recoveries = [Recovery(clock, one, self._must_wait) for one in (self._recover, self._groups.recover)]
+        recover = {"invitations": self._recover, "groups": self._groups.recover}
+        self._recoveries = [Recovery(clock, kind, one, self._must_wait) for kind, one in recover.items()]
         self._stopping = False
 
     @property

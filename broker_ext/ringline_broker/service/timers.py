@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 from ringline_broker.engine.step import Deadline
+from ringline_broker.service.outage import Outage
 from ringline_broker.service.ports import Clock, Store, StoreUnavailable
 from ringline_broker.settings import Settings
 
@@ -40,6 +41,7 @@ class Timers:
         self._sooner = asyncio.Event()
         self._until = 0
         self._purge_at = 0
+        self._outage = Outage(log, "deadlines wait")
 
     def look_at(self, due: int | None) -> None:
         """Tell of a new deadline, so that a sleep past it is cut short."""
@@ -52,7 +54,7 @@ class Timers:
             try:
                 await self._once()
             except StoreUnavailable as failed:
-                log.error("deadlines wait: %s", failed)  # noqa: TRY400 - the store has said what it is
+                self._outage.waits(failed)
                 await self._sleep(self._lease_ms)
             except Exception:
                 log.exception("deadlines failed, and are tried again after the lease")
@@ -69,6 +71,7 @@ class Timers:
             return
         self._until = self._store.now() + self._lease_ms
         due = await self._store.next_due()
+        self._outage.over()
         now = self._store.now()
         await self._sleep(min(self._until, self._until if due is None else due) - now)
 

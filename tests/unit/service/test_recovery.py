@@ -177,6 +177,23 @@ def test_a_store_out_of_reach_is_tried_again() -> None:
     run(main)
 
 
+def test_who_waits_for_a_store_says_so_once_and_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            for _ in range(2):
+                bench.store.down = {"claim_unmarked", "claim_due"}
+                await pass_time(bench, 10 * LEASE_MS)
+                bench.store.down = set()
+                await pass_time(bench, 2 * LEASE_MS)
+
+    run(main)
+    said = [record.getMessage() for record in caplog.records]
+    recovery = [f"recovery of invitations waits{how}" for how in (": no claim_unmarked today", " no more")]
+    deadlines = ["deadlines wait: no claim_due today", "deadlines wait no more"]
+    assert [line for line in said if line.startswith("recovery")] == recovery * 2
+    assert [line for line in said if line.startswith("deadlines")] == deadlines * 2
+
+
 def test_recovery_goes_in_parts_each_when_the_broker_has_the_one_before() -> None:
     async def main() -> None:
         async with Bench(max_open=1_000) as bench:
