@@ -1,19 +1,24 @@
 """`ringline serve --broker mosquitto`: a broker of one's own as a child, from its start to its end."""
 
+import asyncio
 import os
 import re
 import select
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ringline_broker.own_mosquitto.files import Listens
+from ringline_broker.own_mosquitto.server import PrivateConfig, PrivateServer
 from tests.cli.conftest import Start
-from tests.cli.process import Finished, Ringline
+from tests.cli.process import Finished, Ringline, assert_clean_error
 from tests.support.bound import BOUND_S
 from tests.support.mosquitto import find_mosquitto
 
 PASSWORD = "correct horse"
+SECRET = {"RINGLINE_PASSWORD": PASSWORD}
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +83,55 @@ def test_a_broker_that_dies_is_started_again_and_the_call_goes_on(start: Start, 
     assert alice.end() == 0
 
 
+@pytest.mark.parametrize("place", [("--data", "data"), ("--memory",)], ids=["data", "memory"])
+def test_a_second_server_is_refused_by_name_and_leaves_the_first_one_its_files(
+    start: Start, tmp_path: Path, place: tuple[str, ...]
+) -> None:
+    command = ("serve", "--broker", "mosquitto", "--port", "0", "--json", *place)
+    first = start(*command, "--logins", cwd=tmp_path)
+    url = first.event("listening")["urls"][0]
+    (folder,) = tmp_path.glob("*/mosquitto")
+    files = _contents(folder)
+    second = start(*command, cwd=tmp_path)
+    assert second.end() == 1
+    assert_clean_error(second)
+    relative = folder.relative_to(tmp_path)
+    assert f"{relative} is in use by another server, process {first.pid}; stop it, or" in second.err[0]
+    assert ("another folder with --data" in second.err[0]) == ("--data" in place)
+    assert _contents(folder) == files
+    broker = _pid(first)
+    os.kill(broker, signal.SIGKILL)
+    _pid(first, other_than=broker)
+    for user in ("alice", "bob"):
+        assert start("user", "add", user, "--mosquitto", str(folder), env=SECRET).end() == 0
+    bob = start("listen", "--url", url.replace("//", "//bob@"), "--answer", "accept", env=SECRET)
+    bob.line("connected as bob")
+    assert start("invite", "bob", "--url", url.replace("//", "//alice@"), "--wait", env=SECRET).end() == 0
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_the_folder_is_free_after_an_end_and_after_a_failure(start: Start, tmp_path: Path) -> None:
+    server, _ = _serve(start, tmp_path)
+    server.signal(signal.SIGTERM)
+    assert server.end() == 0
+    config = PrivateConfig(tmp_path / "mosquitto", {"default": Listens("127.0.0.1", 0)}, store="no such store")
+
+    async def scenario() -> None:
+        with pytest.raises(ValueError, match="no such store"):
+            await PrivateServer(config).start()
+        server = PrivateServer(replace(config, store="memory:"))
+        await server.start()
+        await server.stop()
+        again = PrivateServer(replace(config, store="memory:"))
+        await again.start()
+        await again.stop()
+
+    asyncio.run(scenario())
+
+
 def test_when_it_is_killed_its_broker_goes_with_it(start: Start, tmp_path: Path) -> None:
     server, _ = _serve(start, tmp_path)
     broker = _Dying(_pid(server))
@@ -92,19 +146,18 @@ def test_with_logins_only_users_that_were_added_get_in(
 ) -> None:
     monkeypatch.setenv("RINGLINE_PASSWORD", PASSWORD)
     server, url = _serve(start, tmp_path, "--logins")
-    secret = {"RINGLINE_PASSWORD": PASSWORD}
     folder = ("--mosquitto", str(tmp_path / "mosquitto"))
     for user in ("alice", "bob"):
         assert Finished("user", "add", user, *folder).code == 0
     place = url.removeprefix("mqtt://")
     assert Finished("invite", "bob", "--url", f"mqtt://eve@{place}", "--wait").code == 4
-    bob = start("listen", "--url", f"mqtt://bob@{place}", "--answer", "accept", env=secret)
+    bob = start("listen", "--url", f"mqtt://bob@{place}", "--answer", "accept", env=SECRET)
     bob.line("connected as bob")
     assert Finished("invite", "bob", "--url", f"mqtt://alice@{place}", "--wait").code == 0
     server.signal(signal.SIGTERM)
     assert server.end() == 0
     _, url = _serve(start, tmp_path, "--logins")  # its users stay
-    again = start("listen", "--url", f"mqtt://bob@{url.removeprefix('mqtt://')}", env=secret)
+    again = start("listen", "--url", f"mqtt://bob@{url.removeprefix('mqtt://')}", env=SECRET)
     again.line("connected as bob")
 
 

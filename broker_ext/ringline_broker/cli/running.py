@@ -56,7 +56,8 @@ def run(told: Serving, opened: dict[str, int]) -> None:
         with asyncio.Runner(loop_factory=fastest_loop()) as runner:
             runner.run(_watched(server, told, opened))
     except StoreInUse as held:
-        raise Failure(ExitCode.FAILED, f"{held}; stop it, or choose another folder with --data") from held
+        other = "start this one in another folder" if options.memory else "choose another folder with --data"
+        raise Failure(ExitCode.FAILED, f"{held}; stop it, or {other}") from held
     except RinglineError as failed:
         raise Failure(ExitCode.FAILED, str(failed)) from failed
 

@@ -24,6 +24,7 @@ from ringline_broker.deployment.mosquitto import (
     write_secret,
 )
 from ringline_broker.deployment.mosquitto_texts import CONFIG, DYNAMIC_SECURITY, PLAIN_LISTENER, TLS_LISTENER
+from ringline_broker.stores.lock import FileLock
 
 _LOOPBACK: Final = "127.0.0.1"
 _ANYBODY: Final = Template("""\
@@ -96,15 +97,29 @@ class Login(NamedTuple):
     share: str
 
 
+def hold(folder: Path) -> FileLock:
+    """Keep every other server from the folder, made where missing: its broker would start again with their files.
+
+    Raises:
+        StoreInUse: one has it; the message names it.
+        StoreUnavailable: it cannot be locked.
+        BadDeployment: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as failed:
+        raise BadDeployment(f"cannot make {folder}: {failed.strerror}") from failed
+    return FileLock(folder)
+
+
 def prepare(wanted: Wanted) -> Login:
-    """Write the configuration; the users of an earlier start stay.
+    """Write the configuration, into a folder that is held; the users of an earlier start stay.
 
     Raises:
         BadDeployment: a file cannot be written or read, or the dynamic-security plugin is missing.
     """
     folder = wanted.folder.absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if wanted.logins is Logins.USERS:
             login, access = _with_users(wanted, folder)
         else:

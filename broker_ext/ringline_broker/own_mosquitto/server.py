@@ -10,10 +10,11 @@ from typing import Final
 from ringline_broker.bindings.mqtt5.address import BrokerAddress
 from ringline_broker.deployment.mosquitto import find_program
 from ringline_broker.metrics import Metrics, Reading
-from ringline_broker.own_mosquitto.files import Listens, Logins, Wanted, prepare
+from ringline_broker.own_mosquitto.files import Listens, Logins, Wanted, hold, prepare
 from ringline_broker.own_mosquitto.process import MosquittoProcess, NoMosquitto
 from ringline_broker.service.ports import Clock
 from ringline_broker.settings import Settings
+from ringline_broker.stores.lock import FileLock
 from ringline_broker.worker import Worker, WorkerConfig
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class PrivateConfig:
     """How it is put together.
 
     Attributes:
-        folder: for the broker's files.
+        folder: for the broker's files; it belongs to one server at a time.
         listeners: what clients may connect to, by name; port 0 for any free one.
         logins: who may log in.
         store: the store's URL.
@@ -57,22 +58,34 @@ class PrivateServer:
     def __init__(self, config: PrivateConfig, clock: Clock | None = None) -> None:
         self._config = config
         self._clock = clock
+        self._lock: FileLock | None = None
         self._process: MosquittoProcess | None = None
         self._worker: Worker | None = None
         self._ports: dict[str, int] = {}
 
     async def start(self) -> None:
-        """Write the configuration, start the broker, then the worker.
+        """Take the folder, write the configuration, start the broker, then the worker.
 
         Raises:
             NoMosquitto: there is no broker, or it does not start.
+            StoreInUse: another server has the folder, or the store; the message names it.
             BadDeployment: its files cannot be written or read.
-            ValueError, StoreInUse, StoreUnavailable, BrokerFailure: as `Worker.start`.
+            ValueError, StoreUnavailable, BrokerFailure: as `Worker.start`.
         """
-        config, program = self._config, find_program()
+        program = find_program()
         if program is None:
             text = "there is no mosquitto on PATH: install Mosquitto 2, on Debian `apt-get install mosquitto`"
             raise NoMosquitto(text)
+        lock = hold(self._config.folder)
+        try:
+            await self._start(program)
+        except BaseException:
+            lock.release()
+            raise
+        self._lock = lock
+
+    async def _start(self, program: Path) -> None:
+        config = self._config
         listeners = {name: _with_port(one) for name, one in config.listeners.items()}
         own = _free_port(_LOOPBACK)
         wanted = Wanted(
@@ -99,6 +112,8 @@ class PrivateServer:
             await self._worker.stop()
         if self._process is not None:
             await self._process.stop()
+        if self._lock is not None:
+            self._lock.release()
 
     def reload(self) -> None:
         """Have the broker read its certificates again. Who is connected stays."""

@@ -1,4 +1,4 @@
-"""A lock on a file, so that a store belongs to one process; the file names it."""
+"""A lock on a file or a folder, so that it belongs to one process; the lock names it."""
 
 import contextlib
 import fcntl
