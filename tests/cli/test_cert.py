@@ -224,7 +224,7 @@ def read_until(terminal: int, wanted: bytes) -> None:
 def test_sighup_is_the_end_only_if_the_terminal_went(tmp_path: Path) -> None:
     pid, terminal = in_a_terminal("serve", "--port", "0", "--data", str(tmp_path / "data"))
     os.kill(pid, signal.SIGHUP)
-    read_until(terminal, b"reloaded")
+    read_until(terminal, b"nothing to reload")
 
     os.close(terminal)
 

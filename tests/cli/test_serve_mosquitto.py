@@ -5,16 +5,21 @@ import os
 import re
 import select
 import signal
+import ssl
+import stat
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ringline_broker.bindings.amqtt.listening import tls_context
+from ringline_broker.own_mosquitto.certificate import Certificate, copy_of, keep
 from ringline_broker.own_mosquitto.files import Listens
 from ringline_broker.own_mosquitto.server import PrivateConfig, PrivateServer
 from tests.cli.conftest import Start
 from tests.cli.process import Finished, Ringline, assert_clean_error
 from tests.support.bound import BOUND_S
+from tests.support.certificates import Certificates
 from tests.support.mosquitto import find_mosquitto
 
 PASSWORD = "correct horse"
@@ -161,19 +166,82 @@ def test_with_logins_only_users_that_were_added_get_in(
     again.line("connected as bob")
 
 
-def test_over_tls(start: Start, tmp_path: Path) -> None:
-    certs = tmp_path / "certs"
+def _serve_tls(start: Start, folder: Path, *more: str) -> tuple[Ringline, Path]:
+    """With a certificate for localhost, and the folder that this is in."""
+    certs = folder / "certs"
     assert Finished("cert", "init", "--host", "localhost", "--dir", str(certs)).code == 0
-    server = start(
-        "serve", "--broker", "mosquitto", "--data", str(tmp_path / "data"), "--port", "0", "--tls-port", "0",
-        "--tls-cert", str(certs / "server.pem"), "--tls-key", str(certs / "server.key"), "--json",
-    )  # fmt: skip
-    urls = server.event("listening")["urls"]
-    assert [url.partition(":")[0] for url in urls] == ["mqtt", "mqtts"]
-    bob = start("listen", "--as", "bob", "--url", urls[0], "--answer", "accept")
+    return start(
+        "serve", "--broker", "mosquitto", "--data", str(folder / "data"), "--port", "0", "--tls-port", "0",
+        "--tls-cert", str(certs / "server.pem"), "--tls-key", str(certs / "server.key"), "--json", *more,
+    ), certs  # fmt: skip
+
+
+def _rings_over_tls(start: Start, server: Ringline, certs: Path) -> None:
+    plain, encrypted = server.event("listening")["urls"]
+    bob = start("listen", "--as", "bob", "--url", plain, "--answer", "accept")
     bob.line("connected as bob")
-    tls = urls[1].replace("mqtts://127.0.0.1", "mqtts://alice@localhost")
+    tls = encrypted.replace("mqtts://127.0.0.1", "mqtts://alice@localhost")
     assert start("invite", "bob", "--url", tls, "--cafile", str(certs / "authority.pem"), "--wait").end() == 0
+
+
+def test_over_tls(start: Start, tmp_path: Path) -> None:
+    server, certs = _serve_tls(start, tmp_path)
+    assert [url.partition(":")[0] for url in server.event("listening")["urls"]] == ["mqtt", "mqtts"]
+    _rings_over_tls(start, server, certs)
+    copy = tmp_path / "data/mosquitto/server.pem"
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+
+
+def test_a_certificate_that_cannot_be_read_is_not_taken_and_the_broker_can_start_again(
+    start: Start, tmp_path: Path
+) -> None:
+    server, certs = _serve_tls(start, tmp_path)
+    broker = _pid(server)
+    (certs / "server.pem").write_text("broken")
+    server.signal(signal.SIGHUP)
+    server.err_line(f"not reloaded, all stays as it was: {certs / 'server.pem'}")
+    os.kill(broker, signal.SIGKILL)
+    _pid(server, other_than=broker)
+    _rings_over_tls(start, server, certs)
+    assert not any("reloaded: " in line for line in server.err)
+
+
+def test_a_renewed_certificate_is_taken_while_it_runs(start: Start, tmp_path: Path) -> None:
+    server, certs = _serve_tls(start, tmp_path, "--log-level", "debug")
+    port = server.event("listening")["ports"]["tls_port"]
+    before = ssl.get_server_certificate(("127.0.0.1", port))
+    assert Finished("cert", "server", "--dir", str(certs)).code == 0
+    server.signal(signal.SIGHUP)
+    server.err_line(f"reloaded: {certs / 'server.pem'}")
+    server.err_line("mosquitto: Reloading config")
+    after = ssl.get_server_certificate(("127.0.0.1", port))
+    assert after != before
+    assert after.strip() in (certs / "server.pem").read_text()
+
+
+@pytest.mark.parametrize("broker", ["mosquitto", "amqtt"])
+def test_without_a_certificate_there_is_nothing_to_reload(start: Start, tmp_path: Path, broker: str) -> None:
+    server = start("serve", "--broker", broker, "--port", "0", "--data", str(tmp_path), "--json")
+    server.event("listening")
+    server.signal(signal.SIGHUP)
+    server.err_line("nothing to reload: no certificate and no file of users was given")
+
+
+def test_the_copy_has_the_key_that_was_given_and_not_another_one(tmp_path: Path) -> None:
+    """A file of a key may have an old certificate in it, and one of a certificate another key."""
+    now, other = (_made(tmp_path / name) for name in ("now", "other"))
+    certificate = Certificate(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    certificate.certfile.write_text(now.certfile.read_text() + other.keyfile.read_text())
+    certificate.keyfile.write_text(other.certfile.read_text() + now.keyfile.read_text())
+    keep(certificate, tmp_path)
+    copy = copy_of(tmp_path)
+    tls_context(copy, copy)  # it is whole
+    assert other.certfile.read_text() not in copy.read_text()
+
+
+def _made(folder: Path) -> Certificates:
+    folder.mkdir()
+    return Certificates(folder)
 
 
 @pytest.mark.parametrize(

@@ -84,16 +84,18 @@ def _embedded(told: Serving, opened: dict[str, int]) -> Server:
 
 
 def _beside_mosquitto(told: Serving, opened: dict[str, int]) -> "PrivateServer":
-    from ringline_broker.deployment.mosquitto import prefix_fault  # noqa: PLC0415 - likewise
-    from ringline_broker.own_mosquitto.files import Listens, Logins  # noqa: PLC0415 - the embedded server needs none of it
+    from ringline_broker.deployment.mosquitto import prefix_fault  # noqa: PLC0415 - the embedded server needs none of it
+    from ringline_broker.own_mosquitto.certificate import Certificate  # noqa: PLC0415 - likewise
+    from ringline_broker.own_mosquitto.files import Listens, Logins  # noqa: PLC0415 - likewise
     from ringline_broker.own_mosquitto.server import PrivateConfig, PrivateServer  # noqa: PLC0415 - likewise
 
     options = told.options
     if (fault := prefix_fault(told.settings.prefix)) is not None:
         raise Failure(ExitCode.WRONG_USE, f"--prefix {fault}")
     _check_limits(told)
+    cert = options.tls_cert
     listeners = {
-        name: Listens(one.host, one.port, one.certfile, one.keyfile or one.certfile)
+        name: Listens(one.host, one.port, one.certfile is not None)
         for name, one in listeners_of(options, opened).items()
     }
     config = PrivateConfig(
@@ -104,6 +106,7 @@ def _beside_mosquitto(told: Serving, opened: dict[str, int]) -> "PrivateServer":
         durability=options.durability,
         settings=told.settings,
         max_devices=told.connections.max_devices,
+        certificate=None if cert is None else Certificate(cert, options.tls_key or cert),
         timed=options.http_port is not None,
     )
     return PrivateServer(config)
@@ -160,14 +163,16 @@ async def _serve(server: "Server | PrivateServer", told: Serving, opened: dict[s
 
 
 def _reload(server: "Server | PrivateServer", options: ServeOptions) -> None:
-    files = (options.tls_cert, options.client_ca, options.client_crl, options.users)
-    read = ", ".join(str(file) for file in files if file is not None) or "nothing: there is no such file"
+    files = [options.tls_cert, options.client_ca, options.client_crl, options.users]
+    if not any(files):
+        log.info("nothing to reload: no certificate and no file of users was given")
+        return
     try:
         server.reload()
     except (RinglineError, OSError) as failed:
         log.error("not reloaded, all stays as it was: %s", failed)  # noqa: TRY400 - the error says what to do
     else:
-        log.info("reloaded: %s", read)
+        log.info("reloaded: %s", ", ".join(str(file) for file in files if file is not None))
 
 
 def _has_terminal() -> bool:

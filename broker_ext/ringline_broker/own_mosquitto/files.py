@@ -24,6 +24,7 @@ from ringline_broker.deployment.mosquitto import (
     write_secret,
 )
 from ringline_broker.deployment.mosquitto_texts import CONFIG, DYNAMIC_SECURITY, PLAIN_LISTENER, TLS_LISTENER
+from ringline_broker.own_mosquitto.certificate import Certificate, copy_of, keep
 from ringline_broker.stores.lock import FileLock
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -59,13 +60,12 @@ class Listens:
     Attributes:
         host: its address.
         port: its port.
-        certfile, keyfile: for TLS; both or none.
+        is_encrypted: whether it is for TLS.
     """
 
     host: str
     port: int
-    certfile: Path | None = None
-    keyfile: Path | None = None
+    is_encrypted: bool = False
 
 
 class Wanted(NamedTuple):
@@ -78,6 +78,7 @@ class Wanted(NamedTuple):
         logins: who may log in.
         prefix: what all topics start with.
         max_devices: connections each listener takes.
+        certificate: of the listeners that are encrypted.
     """
 
     folder: Path
@@ -86,6 +87,7 @@ class Wanted(NamedTuple):
     logins: Logins
     prefix: str
     max_devices: int
+    certificate: Certificate | None
 
 
 class Login(NamedTuple):
@@ -117,9 +119,12 @@ def prepare(wanted: Wanted) -> Login:
 
     Raises:
         BadDeployment: a file cannot be written or read, or the dynamic-security plugin is missing.
+        CannotListen: there is no certificate where there should be one, or not its key.
     """
     folder = wanted.folder.absolute()
     try:
+        if wanted.certificate is not None:
+            keep(wanted.certificate, folder)
         if wanted.logins is Logins.USERS:
             login, access = _with_users(wanted, folder)
         else:
@@ -161,15 +166,15 @@ def _with_anybody(wanted: Wanted, folder: Path) -> tuple[Login, str]:
 
 
 def _config(wanted: Wanted, access: str) -> str:
-    listeners = [_listener(one, wanted.max_devices) for one in wanted.listeners]
+    copy = copy_of(wanted.folder)
+    listeners = [_listener(one, copy, wanted.max_devices) for one in wanted.listeners]
     listeners.append(PLAIN_LISTENER.substitute(host=_LOOPBACK, port=wanted.own_port))
     return CONFIG.substitute(access=access, user=_account(), listener="\n\n".join(listeners))
 
 
-def _listener(one: Listens, max_devices: int) -> str:
-    template = PLAIN_LISTENER if one.certfile is None else TLS_LISTENER
-    certfile, keyfile = ("" if file is None else file.absolute() for file in (one.certfile, one.keyfile))
-    text = template.substitute(host=one.host, port=one.port, certfile=certfile, keyfile=keyfile)
+def _listener(one: Listens, copy: Path, max_devices: int) -> str:
+    template = TLS_LISTENER if one.is_encrypted else PLAIN_LISTENER
+    text = template.substitute(host=one.host, port=one.port, certfile=copy, keyfile=copy)
     return f"{text}\nmax_connections {max_devices}"
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from ringline_broker.bindings.mqtt5.address import BrokerAddress
 from ringline_broker.deployment.mosquitto import find_program
 from ringline_broker.metrics import Metrics, Reading
+from ringline_broker.own_mosquitto.certificate import Certificate, keep
 from ringline_broker.own_mosquitto.files import Listens, Logins, Wanted, hold, prepare
 from ringline_broker.own_mosquitto.process import MosquittoProcess, NoMosquitto
 from ringline_broker.service.ports import Clock
@@ -34,6 +35,7 @@ class PrivateConfig:
         durability: for sqlite, `full` or `normal`.
         settings: the extension's settings.
         max_devices: connections the broker takes in all.
+        certificate: of the listeners that are encrypted.
         timed: whether it is counted how long the store takes.
     """
 
@@ -44,6 +46,7 @@ class PrivateConfig:
     durability: str = "full"
     settings: Settings = field(default_factory=Settings)
     max_devices: int = 10_000
+    certificate: Certificate | None = None
     timed: bool = False
 
 
@@ -70,6 +73,7 @@ class PrivateServer:
             NoMosquitto: there is no broker, or it does not start.
             StoreInUse: another server has the folder, or the store; the message names it.
             BadDeployment: its files cannot be written or read.
+            CannotListen: a certificate cannot be read.
             ValueError, StoreUnavailable, BrokerFailure: as `Worker.start`.
         """
         program = find_program()
@@ -89,8 +93,9 @@ class PrivateServer:
         listeners = {name: _with_port(one) for name, one in config.listeners.items()}
         own = _free_port(_LOOPBACK)
         wanted = Wanted(
-            config.folder, tuple(listeners.values()), own, config.logins, config.settings.prefix, config.max_devices
-        )
+            config.folder, tuple(listeners.values()), own, config.logins, config.settings.prefix, config.max_devices,
+            config.certificate,
+        )  # fmt: skip
         login = prepare(wanted)
         self._ports = {name: one.port for name, one in listeners.items()}
         self._process = MosquittoProcess(program, login.config)
@@ -116,8 +121,13 @@ class PrivateServer:
             self._lock.release()
 
     def reload(self) -> None:
-        """Have the broker read its certificates again. Who is connected stays."""
-        if self._process is not None:
+        """Read the certificate again. Who is connected stays.
+
+        Raises:
+            CannotListen, OSError: it cannot be read, or not be kept; what stood before stays in force.
+        """
+        if self._process is not None and self._config.certificate is not None:
+            keep(self._config.certificate, self._config.folder)
             self._process.reload()
 
     def ports(self) -> dict[str, int]:
