@@ -6,6 +6,7 @@ not at the top of a module.
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -92,6 +93,20 @@ def hosts_of(path: Path) -> list[str]:
     except x509.ExtensionNotFound:
         return []
     return [str(one.value) for one in names if isinstance(one, x509.DNSName | x509.IPAddress)]
+
+
+def date_fault(path: Path, now: datetime) -> str | None:
+    """Why nobody takes a certificate now: it has expired, or its time has not come; None where it is good.
+
+    Raises:
+        BadCertificate: the file cannot be read.
+    """
+    certificate = read_certificates(path)[0]
+    if now > certificate.not_valid_after_utc:
+        return f"{path} expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
+    if now < certificate.not_valid_before_utc:
+        return f"{path} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
+    return None
 
 
 def common_name(certificate: x509.Certificate) -> str:

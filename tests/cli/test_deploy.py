@@ -8,10 +8,12 @@ import signal
 import stat
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from ringline_broker.authority import BACKDATED, ISSUED_FOR, Authority
 from ringline_broker.deployment.mosquitto import WORKER
 from tests.cli.conftest import Start
 from tests.cli.process import Finished, Ringline, assert_clean_error
@@ -140,6 +142,20 @@ def test_wrong_use(tmp_path: Path, more: tuple[str, ...], says: str) -> None:
     assert done.code == 2
     assert_clean_error(done)
     assert says in done.err[0]
+    assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize(("days", "says"), [(-4_000, "expired on"), (400, "is not valid before")])
+def test_a_certificate_that_no_client_takes_is_refused(tmp_path: Path, days: int, says: str) -> None:
+    made = datetime.now(UTC) + timedelta(days=days)
+    Authority.create(tmp_path / "certs", ["localhost"], made)
+    cert = tmp_path / "certs/server.pem"
+    done = _deploy(tmp_path / "site", "--tls-cert", str(cert), "--tls-key", str(cert.with_suffix(".key")))
+    assert done.code == 2
+    assert_clean_error(done)
+    day = made - BACKDATED if days > 0 else made + ISSUED_FOR
+    assert f"--tls-cert: {cert} {says} {day:%Y-%m-%d}" in done.err[0]
+    assert "ringline cert server" in done.err[0]
     assert not (tmp_path / "site").exists()
 
 

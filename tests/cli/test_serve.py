@@ -1,17 +1,21 @@
 """`ringline serve`: it starts, says how to use it, keeps what it promised, and ends."""
 
 import json
+import re
 import shlex
 import signal
 import socket
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from ringline_broker.authority import Authority
 from tests.cli.conftest import Start, url_of
 from tests.cli.process import Finished, Ringline, assert_clean_error
 from tests.support.certificates import Certificates
+from tests.support.mosquitto import find_mosquitto
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -204,6 +208,28 @@ def test_clients_check_certificates(serve: Start, start: Start, certificates: tu
     assert call.end() == 5
     assert_clean_error(call)
     assert "certificate verify failed" in call.err[0]
+
+
+@pytest.mark.parametrize("broker", ["amqtt", "mosquitto"])
+def test_a_certificate_that_has_expired_is_warned_of_at_the_start_and_at_sighup(
+    start: Start, tmp_path: Path, broker: str
+) -> None:
+    if broker == "mosquitto":
+        find_mosquitto()
+    Authority.create(tmp_path / "certs", ["localhost"], datetime.now(UTC) - timedelta(days=4_000))
+    cert, key = (str(tmp_path / "certs" / name) for name in ("server.pem", "server.key"))
+    tls = ("--tls-cert", cert, "--tls-key", key, "--port", "0", "--tls-port", "0")
+    server = start("serve", "--broker", broker, "--data", str(tmp_path / "data"), *tls)
+    server.line("Ctrl-C ends it")
+    warning = f"WARNING .*--tls-cert: {cert} expired on 20..-..-.., and clients refuse it: renew it, .*`ringline cert"
+    server.err_line(warning)
+
+    server.signal(signal.SIGHUP)
+
+    server.err_line("reloaded: ")
+    server.signal(signal.SIGTERM)
+    assert server.end() == 0
+    assert len([line for line in server.err if re.search(warning, line)]) == 2
 
 
 @pytest.mark.parametrize(

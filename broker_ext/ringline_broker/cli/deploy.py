@@ -13,7 +13,7 @@ from ringline_broker.cli.options import make, spread
 from ringline_broker.cli.pasting import command, quoted
 from ringline_broker.cli.ports import MQTT_PORT, MQTTS_PORT, check_port
 from ringline_broker.cli.printing import err, out
-from ringline_broker.cli.reaching import authority_of, certified_host, from_here, url_of
+from ringline_broker.cli.reaching import authority_of, certified_host, from_here, untimely, url_of
 from ringline_broker.settings import Settings
 
 if TYPE_CHECKING:
@@ -134,9 +134,13 @@ def _url(options: MosquittoOptions, port: int) -> str:
     from ringline_broker.certificates import BadCertificate  # noqa: PLC0415 - as above
 
     try:
-        return url_of("mqtts", certified_host(options.tls_cert, options.host), port)
+        fault = untimely(options.tls_cert)
+        host = certified_host(options.tls_cert, options.host)
     except BadCertificate as bad:
         raise _wrong(f"--tls-cert: {bad}") from bad
+    if fault is not None:
+        raise _wrong(f"--tls-cert: {fault}")
+    return url_of("mqtts", host, port)
 
 
 def _start_broker(folder: Path) -> str:

@@ -1,5 +1,6 @@
 """How a server that listens is reached from this machine: what its URL is, and whom its clients trust."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -34,3 +35,17 @@ def authority_of(cert: Path) -> Path | None:
     """The authority beside a certificate, as `ringline cert` leaves it, where there is one."""
     authority = cert.parent / "authority.pem"
     return authority if authority.exists() else None
+
+
+def untimely(cert: Path) -> str | None:
+    """What to say of a server's certificate that no client takes today; None where its dates are good.
+
+    Raises:
+        BadCertificate: it cannot be read.
+    """
+    from ringline_broker.certificates import date_fault  # noqa: PLC0415 - as above
+
+    fault = date_fault(cert, datetime.now(UTC))
+    if fault is None:
+        return None
+    return f"{fault}, and clients refuse it: renew it, with `ringline cert server` where the authority is your own"

@@ -1,11 +1,13 @@
 """Runs the server of `ringline serve`: from its options to its last words."""
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import os
 import signal
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ringline.protocol.errors import RinglineError
@@ -20,6 +22,7 @@ from ringline_broker.cli.loops import fastest_loop, stop_in_time
 from ringline_broker.cli.monitored import monitored
 from ringline_broker.cli.options import flag
 from ringline_broker.cli.ports import not_opened
+from ringline_broker.cli.reaching import untimely
 from ringline_broker.server import Server, ServerConfig, allow_many_connections, calm_collector
 from ringline_broker.service.ports import StoreInUse
 from ringline_broker.settings import Bounds, ConnectionLimits
@@ -173,6 +176,8 @@ def _reload(server: "Server | PrivateServer", options: ServeOptions) -> None:
         log.error("not reloaded, all stays as it was: %s", failed)  # noqa: TRY400 - the error says what to do
     else:
         log.info("reloaded: %s", ", ".join(str(file) for file in files if file is not None))
+        if options.tls_cert is not None:
+            _warn_of_date(options.tls_cert)
 
 
 def _has_terminal() -> bool:
@@ -192,6 +197,16 @@ def _check_certificates(options: ServeOptions) -> None:
         tls_context(options.tls_cert, options.tls_key or options.tls_cert)
     except CannotListen as bad:
         raise Failure(ExitCode.WRONG_USE, f"{bad}; see --tls-cert and --tls-key") from bad
+    _warn_of_date(options.tls_cert)
+
+
+def _warn_of_date(cert: Path) -> None:
+    """What TLS alone takes without a word, and every client refuses."""
+    from ringline_broker.certificates import BadCertificate  # noqa: PLC0415 - slow, and not every server has one
+
+    with contextlib.suppress(BadCertificate):  # TLS has read it, and that is what counts
+        if (fault := untimely(cert)) is not None:
+            log.warning("--tls-cert: %s", fault)
 
 
 def _check_ports(host: str, opened: dict[str, int]) -> None:
