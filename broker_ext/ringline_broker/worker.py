@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ringline.protocol.topics import Topics
 from ringline_broker.bindings.mosquitto.permissions import Permissions
+from ringline_broker.bindings.mosquitto.unmanaged import check_unmanaged
 from ringline_broker.bindings.mqtt5.address import BrokerAddress, LinkBounds
 from ringline_broker.bindings.mqtt5.binding import WorkerBinding
 from ringline_broker.metrics import Metrics, Reading
@@ -78,7 +79,8 @@ class Worker:
             ValueError: the store's URL, the durability or the share's name is none there is.
             StoreInUse: another process has the store open.
             StoreUnavailable: the store cannot be opened.
-            BrokerFailure: the broker cannot be reached, refuses the login, or does not do what a worker needs.
+            BrokerFailure: the broker cannot be reached, refuses the login, or does not do what a worker needs; or its
+                permissions are managed by others, and this one is not told to.
             BrokerUnavailable: the broker's permissions cannot be managed.
         """
         config, real = self._config, SystemClock()
@@ -97,6 +99,8 @@ class Worker:
             permissions.members = service.members
         try:
             await binding.start()
+            if permissions is None:
+                await check_unmanaged(config.broker, real)
             await service.start()
         except BaseException:
             await binding.stop()

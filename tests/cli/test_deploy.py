@@ -257,6 +257,15 @@ def test_a_worker_without_the_right_says_so(start: Start, broker: Deployed) -> N
     assert "$CONTROL/dynamic-security/v1/response" in worker.err[-1]
 
 
+def test_a_worker_that_is_not_told_of_topics_for_groups_is_refused(start: Start, tmp_path: Path) -> None:
+    with Deployed(tmp_path, group_topics=True) as broker:
+        at = ("--broker", f"mqtt://{WORKER}@127.0.0.1:{broker.port}", "--store", "memory:")
+        for flags in ((), ("--permissions", "dynsec")):
+            worker = start("worker", *at, *flags, env=broker.env)
+            assert worker.end() == 1
+            assert "start every worker of this site with --permissions dynsec --group-topics" in worker.err[-1]
+
+
 def test_topics_for_groups_take_permissions() -> None:
     done = Finished("worker", "--share", "x", "--group-topics")
     assert done.code == 2

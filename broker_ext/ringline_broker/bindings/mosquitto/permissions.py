@@ -19,11 +19,13 @@ from ringline_broker.bindings.mosquitto.control import (
     Answer,
     Command,
     Control,
+    ControlRefused,
     check,
     connect_control,
     size_of,
 )
 from ringline_broker.bindings.mosquitto.roles import CONTROL_ANSWERS, DENIED, Role, Roles, name_fault
+from ringline_broker.bindings.mosquitto.unmanaged import ALL_ALIKE
 from ringline_broker.bindings.mqtt5.address import BrokerAddress
 from ringline_broker.bindings.mqtt5.connection import Connection
 from ringline_broker.bindings.mqtt5.keeper import Keeper
@@ -213,12 +215,18 @@ class Permissions:
         return True
 
     async def _mend(self) -> bool:
-        """Whether there was anything to mend."""
+        """Whether there was anything to mend.
+
+        Raises:
+            ControlRefused: other workers keep groups' topics, which this one would take from them.
+        """
         own = self._roles.worker(self._share, has_group_topics=self.has_group_topics)
         roles = (own, self._roles.everyone())
         ask: list[Command] = [{"command": "getDefaultACLAccess"}]
         ask += [_get(role.name) for role in roles]
         access, *told = await self._control.run(ask)
+        if not self.has_group_topics and self._roles.gives_group_topics(told[0].data.get("role", {})):
+            raise ControlRefused(f"the worker's role is not as it would be without topics for groups; {ALL_ALIKE}")
         todo = [] if _is_denied(access) else [_deny()]
         for role, answer in zip(roles, told, strict=True):
             todo += _to_stand(role, answer)

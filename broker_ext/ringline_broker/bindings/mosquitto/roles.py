@@ -80,6 +80,15 @@ class Roles:
             (Acl(UNSUBSCRIBE_PATTERN, "#"),),
         )
 
+    def gives_group_topics(self, told: Mapping[str, Any]) -> bool:
+        """Whether a worker's role is one where groups have topics.
+
+        Args:
+            told: the role as the plugin told it.
+        """
+        acls = told.get("acls", [])
+        return (SEND, self._topics.group_events("+")) in [(acl["acltype"], acl["topic"]) for acl in acls]
+
     def control(self) -> Role:
         """To manage permissions: whoever has it may give anything to anybody."""
         return _role(

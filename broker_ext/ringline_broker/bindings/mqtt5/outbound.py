@@ -63,15 +63,18 @@ class Outbound:
         max_bytes: what their payloads may have together.
         now_ms: the time.
         counters: where to count.
+        is_quiet: whether refusals are nothing to warn of.
     """
 
     def __init__(
-        self, max_messages: int, max_bytes: int, now_ms: Callable[[], int], counters: LinkCounters | None = None
-    ) -> None:
+        self, max_messages: int, max_bytes: int, now_ms: Callable[[], int], counters: LinkCounters | None = None,
+        *, is_quiet: bool = False,
+    ) -> None:  # fmt: skip
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self.now_ms = now_ms
         self.counters = counters or LinkCounters()
+        self._is_quiet = is_quiet
         self.seconds = Histogram()
         """From when a message was put to when the broker had it, of every eighth: all of them would cost too much."""
         self._is_timed = cycle((True, *(False,) * (_TIMED_OF - 1)))
@@ -214,7 +217,8 @@ class Outbound:
         self.last_refusal = code
         self.counters.refused += 1
         count = self._refusals[code] = self._refusals.get(code, 0) + 1
-        warn_seldom(count, f"refused, the last on {message.topic!r}; {describe(code, reason)}")
+        if not self._is_quiet:
+            warn_seldom(count, f"refused, the last on {message.topic!r}; {describe(code, reason)}")
         self._let_go(message, Reach.LOST if code == _QUOTA else Reach.UNKNOWN)
 
     def _let_go(self, message: Message, reach: Reach) -> None:
