@@ -36,7 +36,7 @@ _SCHEMES: Final = {"mqtt": (1883, False, "tcp"), "mqtts": (8883, True, "tcp"), "
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a broker is, from a URL `mqtt[s]|ws[s]://[user[:password]@]host[:port][/path]`."""
+    """Where a broker is, from a URL `mqtt[s]|ws[s]://[user[:password]@]host[:port][/path]`; the path is for ws[s]."""
 
     host: str
     port: int
@@ -57,6 +57,11 @@ class Address:
         if parts.scheme not in _SCHEMES or not parts.hostname:
             raise ValueError(f"not a broker's URL: {url!r}; use mqtt[s]|ws[s]://user@host:port")
         port, tls, transport = _SCHEMES[parts.scheme]
+        if parts.query or parts.fragment or (transport == "tcp" and parts.path.strip("/")):
+            raise ValueError(
+                "a broker's URL ends with its port, and where it is ws or wss with a path; in a name or a password "
+                "write / ? # as %2F %3F %23"
+            )
         return cls(
             host=parts.hostname,
             port=parts.port or port,

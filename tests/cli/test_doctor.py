@@ -237,6 +237,7 @@ def test_ctrl_c_ends_it(start: Start) -> None:
     ("arguments", "says"),
     [
         (("--broker", "http://127.0.0.1"), "not a broker's URL"),
+        (("--cert", "w.pem"), "--cert is for connections over TLS: use --broker mqtts://"),
         (("--broker", "ws://127.0.0.1"), "a worker needs MQTT itself"),
         (("--store", "postgres:"), "--store: no such store"),
         (("--store", "redis://x?waits=1"), "--store: no such option"),

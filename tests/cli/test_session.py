@@ -26,7 +26,8 @@ def user_of(url: str = "", as_: str = "") -> str:
 def test_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     assert user_of(as_="alice") == "alice"
     assert user_of("mqtt://bob@127.0.0.1") == "bob"
-    assert user_of("mqtts://b%20b@example.org:1") == "b b"
+    assert user_of("mqtts://b%20b@example.org:1/") == "b b"
+    assert user_of("ws://bob@example.org:1/mqtt") == "bob"
     monkeypatch.setenv("RINGLINE_URL", "mqtt://carol@127.0.0.1")
     assert user_of() == "carol"
     assert user_of(as_="dave") == "dave"
@@ -48,6 +49,10 @@ def test_any_name_on_this_machine(host: str) -> None:
         ("mqtt://127.0.0.1", "", "say who logs in"),
         ("http://127.0.0.1", "alice", "not a broker's URL"),
         ("mqtt://127.0.0.1:port", "alice", "port"),
+        ("mqtt://127.0.0.1/foo", "alice", "a broker's URL ends with its port"),
+        ("mqtts://bob@127.0.0.1:8883?x=secret", "", "a broker's URL ends with its port"),
+        ("ws://bob@127.0.0.1/mqtt?x=secret", "", "and where it is ws or wss with a path"),
+        ("mqtt://bob:word#secret@127.0.0.1", "", "in a name or a password write / . # as %2F %3F %23"),
         ("", "a/b", "user must not contain"),
     ],
 )
@@ -109,8 +114,9 @@ def test_a_key_of_its_own(certificate: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--url", "mqtt://alice@127.0.0.1", "--cert", "a.pem"), "--cert is for connections over TLS"),
-        (("--url", "ws://alice@127.0.0.1", "--cert", "a.pem"), "--cert is for connections over TLS"),
+        (("--url", "mqtt://alice@127.0.0.1", "--cert", "a.pem"), "--cert is for connections over TLS: use --url mqtts://"),
+        (("--url", "ws://alice@127.0.0.1", "--cert", "a.pem"), "--cert is for connections over TLS: use --url mqtts://"),
+        (("--url", "ws://alice@127.0.0.1", "--cafile", "a.pem"), "--cafile is for connections over TLS: use --url"),
         (("--url", "mqtts://alice@127.0.0.1", "--key", "a.key"), "give --cert too"),
         (("--url", "mqtts://alice@127.0.0.1", "--cert", "gone.pem"), "cannot use --cert gone.pem"),
         (("--url", "mqtts://127.0.0.1", "--cert", "gone.pem"), "--cert: cannot read gone.pem"),

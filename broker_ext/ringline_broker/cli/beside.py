@@ -1,9 +1,11 @@
 """Which broker a worker is beside, and as whom: what `worker` and `doctor` read of it."""
 
 import os
+import ssl
 
 from ringline.connection import Address
 from ringline_broker.cli.exits import ExitCode, Failure
+from ringline_broker.cli.session import TlsOptions, tls_of
 
 
 def broker_of(url: str) -> Address:
@@ -19,6 +21,11 @@ def broker_of(url: str) -> Address:
     if address.transport != "tcp":
         raise Failure(ExitCode.WRONG_USE, "--broker: a worker needs MQTT itself: mqtt:// or mqtts://")
     return address
+
+
+def tls_beside(options: TlsOptions, broker: Address) -> ssl.SSLContext | None:
+    """As `session.tls_of`, for --broker."""
+    return tls_of(options, broker, "--broker mqtts://HOST:PORT")
 
 
 def password_at(broker: Address) -> str | None:

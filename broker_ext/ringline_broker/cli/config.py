@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import Level
 from ringline_broker.cli.options import make
-from ringline_broker.cli.ports import check_port
+from ringline_broker.cli.ports import HTTP_HOST, check_port
 from ringline_broker.settings import Bounds, ConnectionLimits, Settings
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class ServeOptions:
     client_ca: Path | None = None
     client_crl: Path | None = None
     http_port: int | None = None
-    http_host: str = "127.0.0.1"
+    http_host: str = HTTP_HOST
     insecure: bool = False
     log_level: Level = "info"
     json: bool = False

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from ringline.connection import Address
 from ringline.protocol.topics import DEFAULT_PREFIX, Topics, id_fault
-from ringline_broker.cli.beside import broker_of, password_at, share_of
+from ringline_broker.cli.beside import broker_of, password_at, share_of, tls_beside
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import start_logging
 from ringline_broker.cli.loopback import is_loopback
 from ringline_broker.cli.loops import fastest_loop
 from ringline_broker.cli.printing import out, out_json, printable
-from ringline_broker.cli.session import tls_of
 from ringline_broker.settings import Settings
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ def _target(options: DoctorOptions) -> "Target":
 
 def _tls(options: DoctorOptions, address: Address, *, with_cert: bool) -> ssl.SSLContext | None:
     """How to trust the broker; None for no TLS."""
-    return tls_of(options if with_cert else replace(options, cert=None, key_=None), address)
+    return tls_beside(options if with_cert else replace(options, cert=None, key_=None), address)
 
 
 def _users(names: list[str]) -> "tuple[Account, ...]":

@@ -5,8 +5,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.loopback import is_loopback
-from ringline_broker.cli.ports import not_opened
+from ringline_broker.cli.ports import HTTP_HOST, not_opened
 from ringline_broker.cli.reaching import url_of
 
 if TYPE_CHECKING:
@@ -20,9 +21,11 @@ async def monitored(source: "Source", port: int | None, host: str) -> AsyncGener
     """While inside, show metrics and health of a server or worker, where a port is given; gives the URL.
 
     Raises:
-        Failure: the port cannot be opened.
+        Failure: the port cannot be opened, or none is given and yet a host.
     """
     if port is None:
+        if host != HTTP_HOST:
+            raise Failure(ExitCode.WRONG_USE, "--http-host is where --http-port is opened: give that too")
         yield None
         return
     from ringline_broker.monitoring.monitor import Monitor  # noqa: PLC0415 - slow, and needed here alone

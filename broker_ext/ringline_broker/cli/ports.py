@@ -8,6 +8,8 @@ from ringline_broker.cli.options import flag
 
 MQTT_PORT: Final = 1883
 MQTTS_PORT: Final = 8883
+HTTP_HOST: Final = "127.0.0.1"
+"""Where --http-port is, unless told otherwise."""
 _LAST_PORT: Final = 65_535
 
 

@@ -123,17 +123,25 @@ class TlsOptions(Protocol):
     def key_(self) -> Path | None: ...
 
 
-def tls_of(options: TlsOptions, address: Address) -> ssl.SSLContext | None:
+def tls_of(
+    options: TlsOptions, address: Address, secure: str = "--url mqtts://HOST:PORT, or wss"
+) -> ssl.SSLContext | None:
     """What the options say of TLS; None for an address without.
+
+    Args:
+        options: of the command.
+        address: what it connects to.
+        secure: how the command is told of an address with TLS.
 
     Raises:
         Failure: a file is not what it should be, or is for nothing.
     """
     if options.key_ is not None and options.cert is None:
         raise Failure(ExitCode.WRONG_USE, "--key is the key of a certificate: give --cert too")
-    if options.cert is not None and not address.tls:
-        raise Failure(ExitCode.WRONG_USE, "--cert is for connections over TLS: use --url mqtts://HOST:PORT, or wss")
     if not address.tls:
+        for flag, file in (("--cert", options.cert), ("--cafile", options.cafile)):
+            if file is not None:
+                raise Failure(ExitCode.WRONG_USE, f"{flag} is for connections over TLS: use {secure}")
         return None
     try:
         context = ssl.create_default_context(cafile=options.cafile)

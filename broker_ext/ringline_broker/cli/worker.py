@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Literal
 
 from ringline import __version__
 from ringline.protocol.errors import RinglineError
-from ringline_broker.cli.beside import broker_of, password_at, share_of
+from ringline_broker.cli.beside import broker_of, password_at, share_of, tls_beside
 from ringline_broker.cli.exits import ExitCode, Failure
 from ringline_broker.cli.logs import Level, start_logging
 from ringline_broker.cli.loops import fastest_loop, stop_in_time
 from ringline_broker.cli.monitored import monitored, shown_at
-from ringline_broker.cli.ports import check_port
+from ringline_broker.cli.ports import HTTP_HOST, check_port
 from ringline_broker.cli.printing import out, out_json
-from ringline_broker.cli.session import tls_of
 from ringline_broker.settings import Settings
 
 if TYPE_CHECKING:
     from ringline_broker.worker import Worker
 
 log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
@@ -43,8 +43,8 @@ class WorkerOptions:
             dynamic security, as `ringline deploy mosquitto` makes it.
         group_topics: Events of a group go once, to a topic of its own, which the worker opens to its members; with
             --permissions dynsec.
-        durability: For sqlite, whether an answered request survives a power loss (full) or the end of the process
-            (normal).
+        durability: For sqlite, whether an answered request survives a power loss (full, as where left out) or the end
+            of the process (normal).
         http_port: The port for /metrics, /healthz and /readyz over HTTP, closed where left out; 0 for any free one.
         http_host: The address that port is on.
         log_level: What to log of Ringline itself.
@@ -59,9 +59,9 @@ class WorkerOptions:
     key_: Path | None = None
     permissions: Literal["none", "dynsec"] = "none"
     group_topics: bool = False
-    durability: Literal["full", "normal"] = "full"
+    durability: Literal["full", "normal"] | None = None
     http_port: int | None = None
-    http_host: str = "127.0.0.1"
+    http_host: str = HTTP_HOST
     log_level: Level = "info"
     json: bool = False
 
@@ -103,14 +103,17 @@ def _new_worker(options: WorkerOptions, settings: Settings) -> "Worker":
     password = password_at(address)
     broker = BrokerAddress(
         address.host, address.port, address.user, None if password is None else password.encode(),
-        tls_of(options, address),
+        tls_beside(options, address),
     )  # fmt: skip
     if options.group_topics and options.permissions == "none":
         raise Failure(ExitCode.WRONG_USE, "--group-topics needs a broker that is told who is in a group: give "
                       "--permissions dynsec too, beside a Mosquitto with dynamic security")
+    if options.durability is not None and not options.store.startswith("sqlite:"):
+        raise Failure(ExitCode.WRONG_USE, "--durability is for a sqlite store: what a redis keeps is said in its own "
+                      "configuration (appendonly, appendfsync), and with wait= in --store")
     calm_collector()
     config = WorkerConfig(
-        broker, share, options.store, options.durability, settings,
+        broker, share, options.store, options.durability or "full", settings,
         manages_permissions=options.permissions == "dynsec", has_group_topics=options.group_topics,
         timed=options.http_port is not None,
     )  # fmt: skip
