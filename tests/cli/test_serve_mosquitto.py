@@ -1,6 +1,7 @@
 """`ringline serve --broker mosquitto`: a broker of one's own as a child, from its start to its end."""
 
 import asyncio
+import json
 import os
 import re
 import select
@@ -144,6 +145,14 @@ def test_when_it_is_killed_its_broker_goes_with_it(start: Start, tmp_path: Path)
     broker.assert_dies()
     _, url = _serve(start, tmp_path)
     assert url
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is warned")
+def test_that_it_runs_as_root_is_no_news_of_every_start(start: Start, tmp_path: Path) -> None:
+    server, _ = _serve(start, tmp_path, "--log-level", "debug")
+    _pid(server)
+    told = json.loads(server.err_line("should not be run as root"))
+    assert told["level"] == "debug"
 
 
 def test_with_logins_only_users_that_were_added_get_in(

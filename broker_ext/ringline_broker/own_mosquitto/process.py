@@ -24,6 +24,8 @@ _LONGEST_MS: Final = 5_000
 _LINE_BYTES: Final = 2_048
 """What is kept of a line: names in it are strangers' to choose."""
 _KEPT_LINES: Final = 5
+_AS_WE_ARE: Final = "Warning: Mosquitto should not be run as root"
+"""It runs as whoever started us, and has no other choice: the folder and the certificate are theirs."""
 
 
 class NoMosquitto(RinglineError):
@@ -142,7 +144,7 @@ class MosquittoProcess:
         self._last.append(text)
         if text.endswith(" running"):
             self._listens.set()
-        if text.startswith(("Error", "Warning")):
+        if text.startswith(("Error", "Warning")) and not text.startswith(_AS_WE_ARE):
             self._told.warning("mosquitto: %s", text)
         else:
             log.debug("mosquitto: %s", text)
