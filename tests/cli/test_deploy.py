@@ -6,6 +6,7 @@ import shlex
 import shutil
 import signal
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ringline_broker.authority import BACKDATED, ISSUED_FOR, Authority
-from ringline_broker.deployment.mosquitto import WORKER
+from ringline_broker.deployment.mosquitto import WORKER, find_program
 from tests.cli.conftest import Start
 from tests.cli.process import Finished, Ringline, assert_clean_error
 from tests.support.deployed import PASSWORD, Deployed
@@ -51,8 +52,22 @@ def _lines(done: Ringline) -> list[str]:
     return [line.strip() for line in done.out if line.startswith("  ")]
 
 
-def _paste(start: Start, line: str) -> Ringline:
-    return start(line, program=("/bin/sh", "-c"), env=KNOWN)
+def _paste(start: Start, line: str, folder: Path | None = None) -> Ringline:
+    return start(line, program=("/bin/sh", "-c"), env=KNOWN, cwd=folder)
+
+
+def test_what_the_readme_has_can_be_pasted_in_another_folder(start: Start, tmp_path: Path) -> None:
+    assert start("cert", "init", "--host", "localhost", "--dir", "certs", cwd=tmp_path).end() == 0
+    words = ("--tls-cert", "certs/server.pem", "--tls-key", "certs/server.key", "--port", str(free_port()))
+    done = start("deploy", "mosquitto", "a site", *words, *ACCOUNT, cwd=tmp_path)
+    assert done.end() == 0, done.err
+    readme = (tmp_path / "a site/README.md").read_text()
+    broker, worker, user = (line.strip() for line in readme.splitlines() if line.startswith("    "))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    _paste(start, f"exec {broker}", elsewhere).err_line("running")
+    _paste(start, worker, elsewhere).line("works beside")
+    assert _paste(start, user, elsewhere).end() == 0
 
 
 def _rings(start: Start, folder: Path, *more: str) -> None:
@@ -159,6 +174,14 @@ def test_a_certificate_that_no_client_takes_is_refused(tmp_path: Path, days: int
     assert not (tmp_path / "site").exists()
 
 
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    file = tmp_path / "passwd"
+    file.touch()
+    done = _deploy(file)
+    assert done.code == 2
+    assert done.err == [f"DIR: {file} is a file, and has to be a folder or a new name"]
+
+
 def test_a_network_without_strangers_may_be_had_and_is_warned_of(tmp_path: Path) -> None:
     done = _deploy(tmp_path / "site", "--host", ANYWHERE, "--insecure")
     assert done.code == 0
@@ -181,15 +204,21 @@ def test_a_key_that_the_broker_could_not_read_is_refused() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         place = Path(name)
         place.chmod(0o755)
-        assert Finished("cert", "init", "--host", "localhost", "--dir", str(place / "certs")).code == 0
-        (place / "certs").chmod(0o755)
-        tls = ("--tls-cert", str(place / "certs/server.pem"), "--tls-key", str(place / "certs/server.key"))
+        certs = place / "the certs"
+        assert Finished("cert", "init", "--host", "localhost", "--dir", str(certs)).code == 0
+        tls = ("--tls-cert", str(certs / "server.pem"), "--tls-key", str(certs / "server.key"))
+        closed = Finished("deploy", "mosquitto", str(place / "site"), "--user", "nobody", *tls)
+        assert closed.code == 1
+        says, _, todo = closed.err[0].partition(": ")
+        assert says.endswith(f"may not enter {certs}, where its certificate is")
+        subprocess.run(todo, shell=True, check=True)  # noqa: S602 - it is for a shell
+        assert stat.S_IMODE(certs.stat().st_mode) == 0o710
         done = Finished("deploy", "mosquitto", str(place / "site"), "--user", "nobody", *tls)
         assert done.code == 1
         assert "may not read" in done.err[0]
         assert "chown nobody" in done.err[0]
-        shutil.chown(place / "certs/server.key", "nobody")
-        shutil.chown(place / "certs/server.pem", "nobody")
+        shutil.chown(certs / "server.key", "nobody")
+        shutil.chown(certs / "server.pem", "nobody")
         assert Finished("deploy", "mosquitto", str(place / "site"), "--user", "nobody", *tls).code == 0
         assert (place / "site/broker").owner() == "nobody"
 
@@ -235,7 +264,7 @@ def test_where_no_broker_is_and_where_another_is(broker: Deployed, tmp_path: Pat
     gone = _user(broker.folder, "list")
     assert gone.code == 5
     assert_clean_error(gone)
-    assert gone.err[1].startswith("start it with: mosquitto -c ")
+    assert gone.err[1] == f"start it with: {find_program()} -c {broker.folder / 'mosquitto.conf'}"
     none = _user(tmp_path, "list")
     assert none.code == 1
     assert "has no admin.json: give the folder that `ringline deploy mosquitto` wrote to" in none.err[0]

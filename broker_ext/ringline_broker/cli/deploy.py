@@ -1,6 +1,7 @@
 """`ringline deploy`: writes the configuration of a broker."""
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,13 +64,13 @@ def mosquitto(folder: Folder, options: MosquittoOptions) -> None:
     Nobody may log in or do anything that is not allowed by name; users are added with `ringline user add NAME
     --mosquitto DIR` while the broker runs.
     """
-    _check(options)
+    _check(folder, options)
     from ringline_broker.deployment.mosquitto import BadDeployment, write  # noqa: PLC0415 - slow, and needed here alone
 
     site = _site(folder, options)
-    broker, worker, user = _start_broker(folder), _start_worker(site), f"{command()} user add alice{_of(folder)}"
+    broker, worker, user = _commands(site, command())
     try:
-        write(site, (broker, worker, user), force=options.force)
+        write(site, _commands(_anywhere(site), command(anywhere=True)), force=options.force)
     except BadDeployment as bad:
         raise Failure(ExitCode.FAILED, str(bad)) from bad
     if not is_loopback(options.host) and options.tls_cert is None:
@@ -91,7 +92,9 @@ def mosquitto(folder: Folder, options: MosquittoOptions) -> None:
 app.command()(spread(mosquitto))
 
 
-def _check(options: MosquittoOptions) -> None:
+def _check(folder: Path, options: MosquittoOptions) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise _wrong(f"DIR: {folder} is a file, and has to be a folder or a new name")
     if options.tls_key is not None and options.tls_cert is None:
         raise _wrong("--tls-key is the key of a certificate: give --tls-cert too")
     for flag, file in (("--tls-cert", options.tls_cert), ("--tls-key", options.tls_key), ("--plugin", options.plugin)):
@@ -143,16 +146,27 @@ def _url(options: MosquittoOptions, port: int) -> str:
     return url_of("mqtts", host, port)
 
 
-def _start_broker(folder: Path) -> str:
-    from ringline_broker.deployment.mosquitto import config_file, find_program  # noqa: PLC0415 - as above
+def _anywhere(site: "Site") -> "Site":
+    """With all paths whole, for commands that are pasted in another folder."""
+    return replace(
+        site, folder=site.folder.absolute(), cafile=None if site.cafile is None else site.cafile.absolute()
+    )
 
-    return f"{quoted(find_program() or Path('mosquitto'))} -c {quoted(config_file(folder))}"
+
+def _commands(site: "Site", ringline: str) -> tuple[str, str, str]:
+    """What starts the broker, starts a worker and adds a user."""
+    from ringline_broker.deployment.mosquitto import start_words  # noqa: PLC0415 - as above
+
+    return (
+        shlex.join(start_words(site.folder)), _start_worker(site, ringline),
+        f"{ringline} user add alice{_of(site.folder)}",
+    )  # fmt: skip
 
 
-def _start_worker(site: "Site") -> str:
+def _start_worker(site: "Site", ringline: str) -> str:
     from ringline_broker.deployment.mosquitto import WORKER, worker_env  # noqa: PLC0415 - as above
 
-    words = [f"{command()} worker --broker {_with_user(site, WORKER)}", f"--store {quoted(_store(site.folder))}"]
+    words = [f"{ringline} worker --broker {_with_user(site, WORKER)}", f"--store {quoted(_store(site.folder))}"]
     words += ["--permissions dynsec --group-topics"] * site.group_topics
     return f"(set -a; . {quoted(_sourced(worker_env(site.folder)))}; exec {' '.join(words)}{_rest(site)})"
 

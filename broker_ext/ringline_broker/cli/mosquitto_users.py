@@ -1,6 +1,7 @@
 """The users of a Mosquitto of `ringline deploy mosquitto`, by commands to the running broker."""
 
 import asyncio
+import shlex
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,8 +15,7 @@ from ringline_broker.bindings.mosquitto.users import Users
 from ringline_broker.bindings.mqtt5.address import BrokerAddress
 from ringline_broker.bindings.mqtt5.failures import BrokerUnreachable, LoginRefused, TlsFailed
 from ringline_broker.cli.exits import ExitCode, Failure
-from ringline_broker.cli.pasting import quoted
-from ringline_broker.deployment.mosquitto import ADMIN, WORKER, Admin, BadDeployment, config_file, read_admin
+from ringline_broker.deployment.mosquitto import ADMIN, WORKER, Admin, BadDeployment, read_admin, start_words
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.service.ports import BrokerUnavailable
 
@@ -54,7 +54,7 @@ class InMosquitto:
         except BadDeployment as bad:
             raise Failure(ExitCode.FAILED, str(bad)) from bad
         except BrokerUnreachable as gone:
-            start = f"start it with: mosquitto -c {quoted(config_file(self._folder))}"
+            start = f"start it with: {shlex.join(start_words(self._folder))}"
             raise Failure(ExitCode.NO_BROKER, f"{gone}\n{start}") from gone
         except TlsFailed as failed:
             raise Failure(ExitCode.NO_BROKER, str(failed)) from failed

@@ -2,11 +2,13 @@
 
 import base64
 import contextlib
+import grp
 import hashlib
 import json
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -113,6 +115,11 @@ def find_plugin() -> Path | None:
 def config_file(folder: Path) -> Path:
     """What the broker is started with."""
     return folder.absolute() / _CONFIG
+
+
+def start_words(folder: Path) -> tuple[str, ...]:
+    """The command that starts the broker; by its path, since an ordinary user's PATH may not have it."""
+    return str(find_program() or "mosquitto"), "-c", str(config_file(folder))
 
 
 def worker_env(folder: Path) -> Path:
@@ -232,16 +239,31 @@ def _check_access(site: Site, owner: tuple[int, int] | None) -> None:
     """
     if owner is None or owner[0] == 0:
         return
-    for file in (site.folder / "any", site.certfile, site.keyfile):
+    who = f"user {site.account}, as whom the broker runs,"
+    if (closed := _closed(site.folder / "any", owner)) is not None:
+        raise BadDeployment(f"{who} may not enter {closed}: choose another folder")
+    for what, file in (("certificate", site.certfile), ("key", site.keyfile)):
         if file is None:
             continue
-        for folder in reversed(file.absolute().parents):
-            if folder.exists() and not _may(folder, owner, 0o1):
-                text = f"user {site.account}, as whom the broker runs, may not enter {folder}: choose another folder"
-                raise BadDeployment(text)
-        if file.exists() and not _may(file, owner, 0o4):
-            text = f"user {site.account}, as whom the broker runs, may not read {file}: chown {site.account} {file}"
+        if (closed := _closed(file, owner)) is not None:
+            group, folder = _group(owner[1]), shlex.quote(str(closed))
+            text = f"{who} may not enter {closed}, where its {what} is: chgrp {group} {folder} && chmod g+x {folder}"
             raise BadDeployment(text)
+        if not _may(file, owner, 0o4):
+            raise BadDeployment(f"{who} may not read {file}: chown {site.account} {shlex.quote(str(file.absolute()))}")
+
+
+def _closed(file: Path, owner: tuple[int, int]) -> Path | None:
+    """The first folder on the way to a file that this owner may not enter."""
+    folders = reversed(file.absolute().parents)
+    return next((folder for folder in folders if folder.exists() and not _may(folder, owner, 0o1)), None)
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def _may(path: Path, owner: tuple[int, int], bit: int) -> bool:
