@@ -85,6 +85,7 @@ def test_ctrl_c_ends_one_that_still_waits_for_its_broker(start: Start) -> None:
     ("arguments", "says"),
     [
         ((), "give all workers the same --share NAME, or RINGLINE_SHARE"),
+        ((), "load what it has: set -a; . DIR/worker.env; set +a"),
         (("--share", "a/b"), "the share's name"),
         (("--share", "x", "--broker", "http://127.0.0.1"), "--broker: not a broker's URL"),
         (("--share", "x", "--broker", "ws://127.0.0.1"), "a worker needs MQTT itself"),

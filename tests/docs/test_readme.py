@@ -18,13 +18,16 @@ from typer.main import get_command
 from ringline_broker.cli import app
 from ringline_broker.cli.config import Serving, merged
 from tests.cli.process import Ringline
+from tests.support.mosquitto import find_mosquitto
+from tests.support.redis_servers import RedisServer, redis_binary
 from tests.support.running import Ring, free_port
+from tests.support.services import missing
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 IN_TABLES = re.findall(r"^\| `(ringline .*?)`", README, re.MULTILINE)
-ELSEWHERE = ("sudo apt-get install", "pip install .", "pip install '.[broker]'")
+ELSEWHERE = ("sudo apt-get install", "pip install .", "pip install '.[broker]'", "/usr/sbin/mosquitto -c ", "set -a; ")
 """What is no command of ours: packages are not installed by a test."""
 
 
@@ -35,7 +38,7 @@ def blocks(kind: str) -> list[str]:
 
 
 def shell_lines() -> list[str]:
-    return [line for block in blocks("sh") for line in block.splitlines() if line]
+    return [line.removesuffix(" &") for block in blocks("sh") for line in block.splitlines() if line]
 
 
 def is_ours(line: str) -> bool:
@@ -147,6 +150,59 @@ def test_make_run_and_the_two_lines(tmp_path: Path) -> None:
         assert bob.interrupt() == 0
         server.signal(signal.SIGTERM)
         assert server.end() == -signal.SIGTERM, "make passes it on, and dies of it"
+
+
+class _Shell:
+    """A shell that is told one line after the other, as by somebody who types them.
+
+    Args:
+        folder: where it is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        lines = folder / "typed"
+        os.mkfifo(lines)
+        program = Path(sys.executable).parent
+        path = os.pathsep.join((str(program), os.environ["PATH"]))
+        env = {"PATH": path, "RINGLINE_PASSWORD": "a password of alice's"}  # else it is asked for
+        self.said = Ringline(str(lines), program=("/bin/sh",), cwd=folder, env=env)
+        self._lines = lines.open("w")
+
+    def type(self, line: str) -> None:
+        self._lines.write(f"{line}\n")
+        self._lines.flush()
+
+    def close(self) -> None:
+        self._lines.close()
+        self.said.kill()
+
+
+def test_a_site_of_mosquitto_and_redis(tmp_path: Path) -> None:
+    """All lines of that block, one after the other, but for the packages."""
+    port = str(free_port())
+    (block,) = (block for block in blocks("sh") if "deploy mosquitto" in block)
+    with contextlib.ExitStack() as ending:
+        redis = ending.enter_context(RedisServer(redis_binary() or missing("redis-server")))
+        block = block.replace("redis://127.0.0.1", f"redis://127.0.0.1:{redis.port}").replace("1884", port)
+        install, deploy, broker, *rest = block.replace("/usr/sbin/mosquitto", find_mosquitto()).splitlines()
+        assert install == "sudo apt-get install mosquitto redis-server"
+        if os.geteuid() == 0:
+            deploy += " --user root"  # nobody else can read a test's files
+        add, load, worker, doctor = rest
+
+        shell = _Shell(tmp_path)
+        ending.callback(shell.close)
+        shell.type(deploy)
+        shell.said.line("wrote a configuration of Mosquitto to site")
+        shell.type(broker)
+        shell.said.err_line("mosquitto version .* running")
+        shell.type(add)
+        shell.said.line("^added alice$")
+        shell.type(load)
+        shell.type(worker)
+        shell.said.line(f"works beside mqtt://127.0.0.1:{port}, and keeps invitations in redis://")
+        shell.type(f"{doctor} || echo it failed")
+        assert shell.said.line("(, 0 failed, )|it failed").endswith("skipped")
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))

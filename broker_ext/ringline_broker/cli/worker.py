@@ -97,7 +97,10 @@ def _new_worker(options: WorkerOptions, settings: Settings) -> "Worker":
 
     share = share_of(options.share)
     if not share:
-        text = "give all workers the same --share NAME, or RINGLINE_SHARE, and keep it secret: `openssl rand -hex 16`"
+        text = (
+            "give all workers the same --share NAME, or RINGLINE_SHARE, and keep it secret: `openssl rand -hex 16`\n"
+            "Beside a broker of `ringline deploy mosquitto DIR`, load what it has: set -a; . DIR/worker.env; set +a"
+        )
         raise Failure(ExitCode.WRONG_USE, text)
     address = broker_of(options.broker)
     password = password_at(address)
