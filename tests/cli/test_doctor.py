@@ -183,6 +183,17 @@ def test_an_acl_file_filters_but_lets_users_into_the_share(tmp_path: Path, monke
     out.says("permissions, test users", "skipped", "there is no login")
 
 
+def test_another_prefix_than_the_deployment_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Deployed(tmp_path, "alice", "bob")
+    monkeypatch.setenv("RINGLINE_PASSWORD", broker.env["RINGLINE_PASSWORD"])
+    with broker:
+        url = f"mqtt://{broker.worker.username}@127.0.0.1:{broker.port}"
+        seen = Examined("--broker", url, "--store", "memory:", "--prefix", "foo", *USERS)
+    found = r"^the broker refuses 'alice' their own foo/u/alice/evt, reason 0x87$"
+    remedy = r"^give --prefix as .*\(Mosquitto: `ringline deploy mosquitto` sets it up; EMQX: deploy/emqx\)$"
+    seen.says("permissions, test users", "fail", found, remedy)
+
+
 def test_a_broker_with_a_small_window(tmp_path: Path) -> None:
     with Mosquitto(tmp_path, "max_inflight_messages 5") as broker:
         seen = Examined("--broker", f"mqtt://127.0.0.1:{broker.port}", "--store", "memory:")

@@ -145,7 +145,7 @@ def test_a_server_that_is_silent_holds_nobody_up(run: Run, own: RedisServer) -> 
 
         for said in run(all_at_once()):
             assert isinstance(said, StoreUnavailable)
-            assert "did not answer within 0.3 s: see whether it runs" in str(said)
+            assert "did not answer within 0.3 s; see whether it runs" in str(said)
         with pytest.raises(StoreUnavailable, match=r"did not answer within 0\.3 s"):
             run(store.next_due())
         own.resume()
@@ -209,10 +209,10 @@ def test_nobody_there() -> None:
 
 
 def test_passwords(run: Run, own: RedisServer) -> None:
-    with pytest.raises(StoreUnavailable, match="has no password: take the password out of the store's URL"):
+    with pytest.raises(StoreUnavailable, match=r"has no password .*; take the password out of the store's URL"):
         open_store(f"redis://:secret@{own.address}", CLOCK)
     own.call("CONFIG", "SET", "requirepass", "sec/ret")
-    with pytest.raises(StoreUnavailable, match="asks for a password: put it into the store's URL"):
+    with pytest.raises(StoreUnavailable, match=r"asks for a password .*; put it into the store's URL"):
         open_store(own.url, CLOCK)
     with pytest.raises(StoreUnavailable, match="the user name or the password is wrong") as wrong:
         open_store(f"redis://:nonsense@{own.address}", CLOCK)
@@ -226,7 +226,7 @@ def test_out_of_memory(run: Run, own: RedisServer) -> None:
         one = rung("i1")
         assert run(store.commit([first(one)])) == [True]
         own.call("CONFIG", "SET", "maxmemory", "1")
-        with pytest.raises(StoreUnavailable, match="out of memory: raise its maxmemory"):
+        with pytest.raises(StoreUnavailable, match=r"out of memory .*; raise its maxmemory"):
             run(store.commit([then(one, accepted(one))]))
         assert run(store.load(["i1"]))["i1"].invitation == one, "what is there can be read"
         own.call("CONFIG", "SET", "maxmemory", "0")
@@ -291,7 +291,7 @@ def test_urls_that_are_wrong(url: str, why: str) -> None:
 def test_a_replica_is_no_store(binary: str) -> None:
     with (
         primary_and_replica(binary) as (primary, replica),
-        pytest.raises(StoreUnavailable, match=rf"is a read-only replica of {primary.address}: give the primary's"),
+        pytest.raises(StoreUnavailable, match=rf"is a read-only replica of {primary.address}; give the primary's"),
     ):
         open_store(replica.url, CLOCK)
 

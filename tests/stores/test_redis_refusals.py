@@ -81,7 +81,7 @@ def test_a_user_who_may_do_too_little(run: Run, own: RedisServer) -> None:
     with opened(run, f"redis://ringline:secret@{own.address}") as store:
         assert run(store.commit([first(rung("i1"))])) == [True]
         own.call("ACL", "SETUSER", "ringline", "resetkeys", "~other:*")
-        with pytest.raises(StoreUnavailable, match=r"may not do this: give it all commands on keys and scripts"):
+        with pytest.raises(StoreUnavailable, match=r"may not do this .*; give it all commands on keys and scripts"):
             run(store.commit([first(rung("i2"))]))
 
 
@@ -108,7 +108,7 @@ def test_a_server_that_cannot_save_says_so_until_it_can(run: Run, own: RedisServ
         own.call("BGSAVE")
         failed = b"rdb_last_bgsave_status:err"
         eventually(lambda: failed in own.call("INFO", "persistence"), "it fails to save")
-        with pytest.raises(StoreUnavailable, match="cannot save to its disk: see its log, and make room"):
+        with pytest.raises(StoreUnavailable, match=r"cannot save to its disk .*; see its log, and make room"):
             run(store.commit([first(rung("i1"))]))
         (own.folder / "dump.rdb").rmdir()
         own.call("BGSAVE")
@@ -135,7 +135,7 @@ def test_a_server_busy_with_somebodys_script_says_so_until_that_ends(run: Run, o
         busy = threading.Thread(target=keep_busy)
         busy.start()
         eventually(lambda: _is_busy(own), "it is busy")
-        with pytest.raises(StoreUnavailable, match=r"a script keeps it busy: find out whose it is"):
+        with pytest.raises(StoreUnavailable, match=r"a script keeps it busy .*; find out whose it is"):
             run(store.commit([first(rung("i1"))]))
         own.call("SCRIPT", "KILL")
         busy.join()

@@ -13,7 +13,7 @@ from ringline_broker.bindings.mqtt5.connection import connect
 from ringline_broker.bindings.mqtt5.failures import BrokerUnreachable, LoginRefused
 from ringline_broker.bindings.mqtt5.outbound import Outbound
 from ringline_broker.bindings.mqtt5.selftest import LEAST_PACKET_BYTES, SelfTest, self_test, size_remark
-from ringline_broker.doctor.certificate import hang_up, look
+from ringline_broker.doctor.certificate import hang_up, look, speaks_tls
 from ringline_broker.doctor.device import ANSWER_S, Device, is_refusal
 from ringline_broker.doctor.report import Check, Found, Skipped, Verdict, fail, ok, warn
 from ringline_broker.doctor.target import Account, Target
@@ -103,6 +103,10 @@ class BrokerChecks:
             if refused.code in _OTHER_VERSION:
                 return fail("the broker speaks no MQTT 5", "use one that does, as Mosquitto, EMQX or HiveMQ")
             return fail(f"refused for {self._who()} (reason 0x{refused.code:02x})", _LOGIN_REMEDY)
+        except BrokerUnreachable:
+            if self._target.tls is None and await speaks_tls(self._target):
+                return fail("the broker speaks TLS on this port, and was asked without", "use mqtts:// in --broker")
+            raise
         self._offer = connection.offer
         connection.close()
         return ok(f"as {self._who()}, with MQTT 5")

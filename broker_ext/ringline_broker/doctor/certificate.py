@@ -38,6 +38,15 @@ async def look(target: Target, tls: ssl.SSLContext) -> Found:
     return ok(f"{what}, for {target.host}")
 
 
+async def speaks_tls(target: Target) -> bool:
+    """Whether somebody shakes hands there, trusted or not."""
+    try:
+        await _shake_hands(target, _trusting_all())
+    except OSError:
+        return False
+    return True
+
+
 async def _shake_hands(target: Target, tls: ssl.SSLContext) -> bytes:
     """The broker's certificate."""
     async with asyncio.timeout(ANSWER_S):

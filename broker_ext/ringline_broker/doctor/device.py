@@ -13,7 +13,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ringline_broker.bindings.mqtt5.failures import BrokerUnreachable, LoginRefused, describe
+from ringline_broker.bindings.mqtt5.failures import BrokerUnreachable, LoginRefused, advice, name_of
 from ringline_broker.doctor.target import Account
 
 V5: Final = MQTTProtocolVersion.MQTTv5
@@ -45,6 +45,11 @@ class Will(NamedTuple):
 def is_refusal(code: int) -> bool:
     """Whether a reason code says no."""
     return code >= _REFUSALS
+
+
+def said(code: int) -> str:
+    """How the broker said no."""
+    return "by ending the connection" if code == ENDED else name_of(code)
 
 
 class Device:
@@ -139,7 +144,7 @@ class Device:
             async with asyncio.timeout(ANSWER_S):
                 return await asked
         except TimeoutError:
-            raise BrokerUnreachable(f"no answer from the broker within {ANSWER_S:g} s: look in its log") from None
+            raise BrokerUnreachable(f"no answer from the broker within {ANSWER_S:g} s", "look in its log") from None
 
     # Everything from here on is called on paho's thread, but for what `_tell` hands over.
 
@@ -194,8 +199,8 @@ class Device:
 
 def _refused(code: int) -> LoginRefused | BrokerUnreachable:
     if code == ENDED:
-        return BrokerUnreachable("the broker ended the connection instead of answering: look in its log")
-    return LoginRefused(code, f"the broker refuses the login; {describe(code)}")
+        return BrokerUnreachable("the broker ended the connection instead of answering", "look in its log")
+    return LoginRefused(code, f"the broker refuses the login, {name_of(code)}", advice(code))
 
 
 def _no_delay(_client: object, _data: object, raw: Any) -> None:  # noqa: ANN401 - a socket, plain or of TLS

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ringline.protocol.errors import RinglineError
+from ringline_broker.service.ports import Unusable
+
+_LOOK: Final = "look in the log of the other end"
 
 
 class Verdict(StrEnum):
@@ -97,15 +100,11 @@ async def _found(check: Check) -> Found:
         return Found(Verdict.SKIPPED, str(why))
     except TimeoutError:
         return fail(f"not done within {check.bound_s:g} s", "see whether the machine at the other end is overloaded")
+    except Unusable as failed:
+        return fail(failed.what, failed.remedy or _LOOK)
     except RinglineError as failed:
-        return fail(*_parted(str(failed)))
+        return fail(str(failed), _LOOK)
     except OSError as failed:
         return fail(failed.strerror or str(failed), "see whether the other end runs, and is reached from here")
     except Exception as fault:  # noqa: BLE001 - a fault of one check stops no other
         return fail(f"the check itself failed, {type(fault).__name__}: {fault}", "report it, with this line")
-
-
-def _parted(text: str) -> tuple[str, str]:
-    """Our errors say what is wrong, and behind the last colon or semicolon what to do."""
-    at = max(text.rfind(": "), text.rfind("; "))
-    return (text[:at], text[at + 2 :]) if at > 0 else (text, "look in the log of the other end")

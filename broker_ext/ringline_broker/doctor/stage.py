@@ -14,8 +14,8 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from ringline.protocol.codec import pack
 from ringline.protocol.limits import REQUEST_ID_BYTES
 from ringline.protocol.requests import Get, encode_request
-from ringline_broker.bindings.mqtt5.failures import BrokerFailure, LoginRefused, describe
-from ringline_broker.doctor.device import ANSWER_S, V5, Device, Will, is_refusal
+from ringline_broker.bindings.mqtt5.failures import BrokerFailure, LoginRefused, name_of
+from ringline_broker.doctor.device import ANSWER_S, V5, Device, Will, is_refusal, said
 from ringline_broker.doctor.report import Found, Skipped, fail, ok, warn
 from ringline_broker.doctor.target import Account, Target
 
@@ -86,7 +86,7 @@ class Stage:
             return ok(text) if took_ms < _SLOW_MS else warn(text, _SLOW_REMEDY)
         await self._watch()
         if is_refusal(code):
-            return fail(f"the broker refuses a request of {home.name!r}: {describe(code)}", _USER_RIGHTS)
+            return fail(f"the broker refuses a request of {home.name!r}, {said(code)}", _USER_RIGHTS)
         if code == _NOBODY:
             return fail("nobody is there to hear a request (PUBACK 0x10)", _START)
         return fail(f"no answer to a request within {ANSWER_S:g} s", f"{_START}; else see its log, and its store")
@@ -149,12 +149,12 @@ class Stage:
         try:
             device = await self._open.enter_async_context(self.device(account))
         except LoginRefused as refused:
-            text = f"the broker refuses {name!r} (reason 0x{refused.code:02x}): {_LOGIN_REMEDY}"
-            raise LoginRefused(refused.code, text) from refused
+            what = f"the broker refuses {name!r}, {name_of(refused.code)}"
+            raise LoginRefused(refused.code, what, _LOGIN_REMEDY) from refused
         for topic in (topics.events(name), topics.answers(name, device_id)):
             code = await device.subscribe(topic)
             if is_refusal(code):
-                raise BrokerFailure(f"the broker refuses {name!r} their own {topic}: {_USER_RIGHTS}")
+                raise BrokerFailure(f"the broker refuses {name!r} their own {topic}, {said(code)}", _USER_RIGHTS)
         return Home(account, device_id, device)
 
     async def _watch(self) -> None:
@@ -205,6 +205,6 @@ _LOGIN_REMEDY: Final = (
 )
 _START: Final = "start `ringline worker` with this broker, prefix and share"
 _USER_RIGHTS: Final = (
-    "let each user publish {prefix}/u/NAME/req, and subscribe {prefix}/u/NAME/evt and {prefix}/u/NAME/d/+ "
-    "(Mosquitto: `ringline deploy mosquitto` sets it up; EMQX: deploy/emqx)"
+    "give --prefix as the workers have it, and let each user publish {prefix}/u/NAME/req, and subscribe "
+    "{prefix}/u/NAME/evt and {prefix}/u/NAME/d/+ (Mosquitto: `ringline deploy mosquitto` sets it up; EMQX: deploy/emqx)"
 )

@@ -10,11 +10,25 @@ from ringline_broker.engine.groups.model import Group, GroupView, Person, Standi
 from ringline_broker.engine.model import Invitation
 
 
-class StoreUnavailable(RinglineError):
+class Unusable(RinglineError):
+    """What is outside cannot be used; the message says why, and then what to do where that is known.
+
+    Args:
+        what: what is wrong.
+        remedy: what to do about it; empty where that is not known.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(f"{what}; {remedy}" if remedy else what)
+        self.what = what
+        self.remedy = remedy
+
+
+class StoreUnavailable(Unusable):
     """The store did not answer, or could not write. Nothing of the call is known to have happened."""
 
 
-class BrokerUnavailable(RinglineError):
+class BrokerUnavailable(Unusable):
     """The broker did not change what somebody may hear, or did not say so in time. It may have."""
 
 

@@ -65,6 +65,13 @@ def test_a_port_without_tls(tmp_path: Path) -> None:
     assert (tls.verdict, "mqtt://" in tls.remedy) == ("FAIL", True)
 
 
+def test_a_port_with_tls_that_is_asked_without(tmp_path: Path) -> None:
+    with mosquitto(tmp_path, trustme.CA(), "127.0.0.1", 90) as broker:
+        login = examined(broker.port, None)["login"]
+    assert (login.verdict, login.text) == ("FAIL", "the broker speaks TLS on this port, and was asked without")
+    assert login.remedy == "use mqtts:// in --broker"
+
+
 def test_a_broker_elsewhere_without_tls(tmp_path: Path) -> None:
     with Mosquitto(tmp_path) as broker:
         tls = examined(broker.port, None, is_local=False)["TLS"]

@@ -29,7 +29,8 @@ async def endless() -> Found:
     ("error", "found"),
     [
         (Skipped("there is no login"), ("skipped", "there is no login", "")),
-        (BrokerUnreachable("no TLS with it: broken; look there"), ("FAIL", "no TLS with it: broken", "look there")),
+        (BrokerUnreachable("no TLS: broken; so", "look; do: this"), ("FAIL", "no TLS: broken; so", "look; do: this")),
+        (BrokerUnreachable("broke: [E] reset"), ("FAIL", "broke: [E] reset", "look in the log of the other end")),
         (OSError(104, "reset"), ("FAIL", "reset", "see whether the other end runs, and is reached from here")),
         (KeyError("x"), ("FAIL", "the check itself failed, KeyError: 'x'", "report it, with this line")),
     ],

@@ -12,6 +12,7 @@ from ringline_broker.doctor.report import Finding, run
 from ringline_broker.doctor.store import checks_of
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.stores import open_store
+from tests.support.mosquitto import Mosquitto
 from tests.support.redis_servers import QUICK, RedisServer, primary_and_replica, redis_binary, valkey_binary
 from tests.support.running import free_port
 from tests.support.services import missing
@@ -101,6 +102,14 @@ def test_a_redis_with_another_password(redis: RedisServer, login: str) -> None:
 def test_a_redis_that_is_not_there() -> None:
     found = examined(f"redis://127.0.0.1:{free_port()}")["reached"]
     assert (found.verdict, found.remedy) == ("FAIL", "start it, or correct the store's URL")
+
+
+def test_a_broker_in_the_place_of_redis(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as broker:
+        found = examined(f"redis://127.0.0.1:{broker.port}")["reached"]
+    assert found.verdict == "FAIL"
+    assert found.text.startswith(f"redis at 127.0.0.1:{broker.port} went away: ")
+    assert found.remedy == "see whether it is redis that listens there, and look in its log"
 
 
 def test_a_redis_with_too_few_replicas(redis: RedisServer) -> None:

@@ -3,11 +3,11 @@
 import ssl
 from typing import Final
 
-from ringline.protocol.errors import RinglineError
+from ringline_broker.service.ports import Unusable
 
 
-class BrokerFailure(RinglineError):
-    """The broker cannot be used; the message says why, and what to do where that is known."""
+class BrokerFailure(Unusable):
+    """The broker cannot be used."""
 
     lasts = False
     """Whether trying again soon is of no use: somebody has to mend something first."""
@@ -30,8 +30,8 @@ class LoginRefused(BrokerFailure):
         code: the reason code of its CONNACK.
     """
 
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, code: int, what: str, remedy: str = "") -> None:
+        super().__init__(what, remedy)
         self.code = code
         self.lasts = code not in _PASSES
 
@@ -45,8 +45,8 @@ class SubscribeRefused(BrokerFailure):
 
     lasts = True
 
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, code: int, what: str, remedy: str = "") -> None:
+        super().__init__(what, remedy)
         self.code = code
 
 
@@ -107,35 +107,44 @@ _ADVICE: Final[dict[int, str]] = {
 }
 
 
-def describe(code: int, reason: str | None = None, advice: str | None = None) -> str:
-    """A reason code in words: its number, what the broker says of it, and what to do: the usual where not given."""
-    said = f" ({reason!r})" if reason else ""
-    return f"reason 0x{code:02x}{said}: {advice or _ADVICE.get(code, 'look in the broker log')}"
+def describe(code: int, reason: str | None = None) -> str:
+    """A reason code in words: its number, what the broker says of it, and what to do."""
+    return f"{name_of(code, reason)}: {advice(code)}"
+
+
+def name_of(code: int, reason: str | None = None) -> str:
+    """A reason code: its number, and what the broker says of it."""
+    return f"reason 0x{code:02x}" + (f" ({reason!r})" if reason else "")
+
+
+def advice(code: int) -> str:
+    """What to do about a reason code."""
+    return _ADVICE.get(code, "look in the broker's log")
 
 
 def login_refused(where: str, code: int, reason: str | None) -> LoginRefused:
     """A refusal of CONNECT, in words. Mosquitto calls a wrong password what others call a lack of permissions."""
-    advice = _WHO if code == _NOT_AUTHORIZED else None
-    return LoginRefused(code, f"the broker at {where} refuses the login; {describe(code, reason, advice)}")
+    what = f"the broker at {where} refuses the login, {name_of(code, reason)}"
+    return LoginRefused(code, what, _WHO if code == _NOT_AUTHORIZED else advice(code))
 
 
 def subscribe_refused(wanted: str, code: int) -> SubscribeRefused:
     """A refusal of a topic filter, in words."""
-    advice = None
+    remedy = advice(code)
     if code == _NOT_AUTHORIZED and wanted.startswith("$CONTROL/"):
-        advice = _CONTROL
+        remedy = _CONTROL
     elif code == _NOT_AUTHORIZED and wanted.startswith("$share/") and wanted.endswith("/req"):
-        advice = _SHARE
-    return SubscribeRefused(code, f"the broker refuses {wanted!r}; {describe(code, advice=advice)}")
+        remedy = _SHARE
+    return SubscribeRefused(code, f"the broker refuses {wanted!r}, {name_of(code)}", remedy)
 
 
 def tls_failed(where: str, failed: ssl.SSLError) -> TlsFailed:
     """A handshake that failed, in words."""
     if isinstance(failed, ssl.SSLCertVerificationError):
-        what, advice = f"the broker's certificate is not trusted: {failed.verify_message}", to_trust(failed)
+        what, remedy = f"the broker's certificate is not trusted: {failed.verify_message.rstrip('.')}", to_trust(failed)
     else:
-        what, advice = failed.reason or str(failed), "check its certificate, the authority and the port"
-    return TlsFailed(f"no TLS with the broker at {where}: {what}; {advice}")
+        what, remedy = failed.reason or str(failed), "check its certificate, the authority and the port"
+    return TlsFailed(f"no TLS with the broker at {where}: {what}", remedy)
 
 
 def to_trust(untrusted: ssl.SSLCertVerificationError) -> str:

@@ -165,7 +165,7 @@ class Lane:
     def _lose(self, text: str, jobs: list[_Job]) -> None:
         """The server is silent: whoever waits behind these would wait as long again."""
         self.redial()
-        _fail([*jobs, *self._jobs], StoreUnavailable(f"{text}: see whether it runs, and is not overloaded"))
+        _fail([*jobs, *self._jobs], StoreUnavailable(text, "see whether it runs, and is not overloaded"))
         self._jobs.clear()
 
     def _give_up(self, unforeseen: Exception, jobs: list[_Job]) -> None:
@@ -181,8 +181,8 @@ class Lane:
                 raise refused(self.where, reply)
         if reached < self._wait:
             raise StoreUnavailable(
-                f"redis at {self.where}: {reached} of {self._wait} replicas have it after {self._wait_ms} ms; see why "
-                "they do not follow, or ask for fewer with wait= in the store's URL"
+                f"redis at {self.where}: {reached} of {self._wait} replicas have it after {self._wait_ms} ms",
+                "see why they do not follow, or ask for fewer with wait= in the store's URL",
             )
 
     def _looks(self, clock: str) -> list[Command]:

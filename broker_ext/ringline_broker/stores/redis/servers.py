@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from hiredis import ReplyError
 
-from ringline_broker.service.ports import StoreUnavailable
+from ringline_broker.service.ports import StoreUnavailable, Unusable
 from ringline_broker.stores.redis.keys import Keys
 from ringline_broker.stores.redis.lane import Lane
 from ringline_broker.stores.redis.refusals import DEMOTED, refused, word
@@ -154,7 +154,10 @@ class _Cluster:
             await self._look()
             home = self._homes.get(self._slots[shard])
         if home is None:
-            raise StoreUnavailable(f"the cluster ({_names(self._options.addresses)}) has nobody for one of its slots")
+            raise StoreUnavailable(
+                f"the cluster ({_names(self._options.addresses)}) has nobody for one of its slots",
+                "wait for its failover, or mend it",
+            )
         return self._lane_to(home)
 
     def moved(self, shard: int, reply: ReplyError) -> bool:
@@ -226,8 +229,8 @@ async def _connect_to_primary(address: Address, options: Options) -> Wire:
         wire.abort()
         of = f"{more[0].decode()}:{more[1]}" if role == b"slave" else "nobody we know"
         raise StoreUnavailable(
-            f"redis at {address} is a read-only replica of {of}: give the primary's address in the store's URL, or "
-            "redis+sentinel:// which finds it"
+            f"redis at {address} is a read-only replica of {of}",
+            "give the primary's address in the store's URL, or redis+sentinel:// which finds it",
         )
     return wire
 
@@ -238,7 +241,10 @@ async def _primary(options: Options) -> Address:
     answers = await _poll(options.addresses, options.sentinel_login, asked, options)
     votes = Counter(Address(reply[0].decode(), int(reply[1])) for _, reply in answers if reply is not None)
     if not votes:
-        raise StoreUnavailable(f"the sentinels ({_names(options.addresses)}) know no service {options.service!r}")
+        raise StoreUnavailable(
+            f"the sentinels ({_names(options.addresses)}) know no service {options.service!r}",
+            "correct it in the store's URL, or have them watch it",
+        )
     return votes.most_common(1)[0][0]
 
 
@@ -266,8 +272,8 @@ async def _poll(
         else:
             answers.append((address, reply))
     if not answers:
-        text = str(why) or "they do not answer"
-        raise StoreUnavailable(f"none of {_names(addresses)} can be asked: {text}") from why
+        what, remedy = (why.what, why.remedy) if isinstance(why, Unusable) else (str(why) or "they do not answer", "")
+        raise StoreUnavailable(f"none of {_names(addresses)} can be asked: {what}", remedy) from why
     return answers
 
 

@@ -110,11 +110,11 @@ async def connect(address: Address, login: Login, tls: ssl.SSLContext | None, he
     try:
         _, wire = await loop.create_connection(Wire, address.host, address.port, ssl=tls)
     except ssl.SSLError as failed:
-        raise StoreUnavailable(f"redis at {address}: no encrypted connection: {failed}") from failed
+        text = "see whether it has TLS on this port, and the ssl_ options of the store's URL"
+        raise StoreUnavailable(f"redis at {address}: no encrypted connection: {failed}", text) from failed
     except OSError as failed:
         why = failed.strerror or failed
-        raise StoreUnavailable(
-            f"no redis at {address}: {why}; start it, or correct the store's URL") from failed  # fmt: skip
+        raise StoreUnavailable(f"no redis at {address}: {why}", "start it, or correct the store's URL") from failed
     try:
         password = login.command()
         commands = [password, *hello] if password is not None else [*hello]
@@ -123,7 +123,8 @@ async def connect(address: Address, login: Login, tls: ssl.SSLContext | None, he
             if isinstance(reply, hiredis.ReplyError):
                 raise refused(address, reply)
     except OSError as failed:
-        raise StoreUnavailable(f"redis at {address}: {failed}") from failed
+        text = "see whether it is redis that listens there, and look in its log"
+        raise StoreUnavailable(f"redis at {address} went away: {failed}", text) from failed
     except BaseException:
         wire.abort()
         raise
