@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cryptography import x509
@@ -26,11 +26,11 @@ async def look(target: Target, tls: ssl.SSLContext) -> Found:
         return fail(f"no TLS at {target}: {_why(failed)}", text)
     signed = x509.load_der_x509_certificate(shown)
     days = (signed.not_valid_after_utc - datetime.now(UTC)).days
-    what = f"signed by {_signer(signed)}, good for {days} days"
+    what = f"signed by {_signer(signed)}, {_validity(signed)}"
     try:
         await _shake_hands(target, tls)
     except ssl.SSLCertVerificationError as untrusted:
-        return fail(f"{what}, not trusted: {untrusted.verify_message}", to_trust(untrusted))
+        return fail(f"{what}, not trusted: {untrusted.verify_message.rstrip('.')}", to_trust(untrusted))
     except (ssl.SSLError, OSError) as failed:
         return fail(f"{what}; the handshake fails: {_why(failed)}", "see --cert and --key, and the broker's log")
     if days < _SOON_DAYS:
@@ -72,6 +72,12 @@ def _trusting_all() -> ssl.SSLContext:
     tls.check_hostname = False
     tls.verify_mode = ssl.CERT_NONE
     return tls
+
+
+def _validity(signed: x509.Certificate) -> str:
+    end = signed.not_valid_after_utc
+    left = end - datetime.now(UTC)
+    return f"expired since {end:%Y-%m-%d}" if left < timedelta() else f"good for {left.days} days"
 
 
 def _signer(signed: x509.Certificate) -> str:
