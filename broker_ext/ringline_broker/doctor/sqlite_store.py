@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import stat
 import statistics
 import time
 from collections.abc import Callable, Generator
@@ -43,6 +44,7 @@ class SqliteChecks:
         """The checks, in their order."""
         return (
             Check(AREA, "reached", self._reach),
+            Check(AREA, "who may read", self._look_at_mode),
             Check(AREA, "disk space", self._look_at_room),
             Check(AREA, "layout", self._look_at_schema),
             Check(AREA, "integrity", self._check_integrity, 2 * _CHECK_S),
@@ -69,6 +71,18 @@ class SqliteChecks:
             return ok(f"sqlite {sqlite3.sqlite_version}; {path} is in use by a running server, process {holder}")
         self._why_not = ""
         return ok(f"sqlite {sqlite3.sqlite_version}; {path}, {path.stat().st_size / 2**20:.1f} MiB")
+
+    async def _look_at_mode(self) -> Found:
+        """Of the file, and of the log of changes beside it, which has what is not in the file yet."""
+        files = [file for file in (self._path, _log_of(self._path)) if file.exists()]
+        if not files:
+            raise Skipped("there is no file yet")
+        for file in files:
+            mode = stat.S_IMODE(file.stat().st_mode)
+            if mode & stat.S_IROTH:
+                text = f"chmod o= {' '.join(map(str, files))}, and see who may read its copies"
+                return warn(f"everybody on this machine may read {file} (mode {mode:04o}), which has all calls", text)
+        return ok("its owner, and at most a group")
 
     async def _look_at_room(self) -> Found:
         free = shutil.disk_usage(_nearest(self._path.parent)).free
@@ -127,12 +141,17 @@ class SqliteChecks:
 @contextmanager
 def _opened(path: Path) -> Generator[sqlite3.Connection]:
     """Read-only. Where nobody left a log of changes behind, sqlite is to make none either."""
-    has_log = path.with_name(path.name + "-wal").exists()
+    has_log = _log_of(path).exists()
     db = sqlite3.connect(f"{path.resolve().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}", uri=True)
     try:
         yield db
     finally:
         db.close()
+
+
+def _log_of(path: Path) -> Path:
+    """Where sqlite keeps what was committed and is not in the file yet."""
+    return path.with_name(path.name + "-wal")
 
 
 def _holder(path: Path) -> str:
