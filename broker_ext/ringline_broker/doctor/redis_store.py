@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import dataclasses
+import secrets
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ringline_broker.doctor.backlog import Backlog, judge
-from ringline_broker.doctor.report import Check, Found, Skipped, fail, ok, warn
+from ringline_broker.doctor.report import Check, Found, Skipped, Verdict, fail, ok, warn
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.service.ports import StoreUnavailable
 from ringline_broker.stores.redis.keys import LAYOUT, Keys
@@ -25,6 +26,10 @@ _ROUND_TRIPS: Final = 50
 _SLOW_MS: Final = 10
 _FAR_OFF_MS: Final = 1_000
 _NEARLY_FULL: Final = 0.8
+_MORE_ROOM: Final = "raise maxmemory, or lower --retention-s"
+_MEASURE_S: Final = 2.0
+_KEPT_MS: Final = 60_000
+_ORDER: Final = (Verdict.OK, Verdict.WARN, Verdict.FAIL)
 
 
 class RedisChecks:
@@ -37,10 +42,14 @@ class RedisChecks:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._keys = Keys(options.prefix, options.shards)
-        reading = dataclasses.replace(options, wait=0)  # else each reading would write something to wait for
-        self._servers = Servers(reading, self._keys, ServerTime(SystemClock()))
+        # no wait, else each reading would write something to wait for; where we do wait, it may take as long
+        timeout_ms = options.timeout_ms + (options.wait_ms if options.wait else 0)
+        asking = dataclasses.replace(options, wait=0, timeout_ms=timeout_ms)
+        self._servers = Servers(asking, self._keys, ServerTime(SystemClock()))
+        self._token = secrets.token_hex(8)
         self._infos: dict[int, dict[str, str]] = {}
         """What each server says of itself, by the first shard that it has."""
+        self._takes_writes = False
 
     def all(self) -> tuple[Check, ...]:
         """The checks, in their order."""
@@ -50,6 +59,7 @@ class RedisChecks:
             Check(AREA, "persistence", self._look_at_persistence),
             Check(AREA, "memory", self._look_at_memory),
             Check(AREA, "replicas", self._look_at_replicas),
+            Check(AREA, "writes", self._try_writing),
             Check(AREA, "latency", self._measure),
             Check(AREA, "clock", self._look_at_clock),
             Check(AREA, "backlog", self._look_at_backlog),
@@ -104,11 +114,12 @@ class RedisChecks:
 
     async def _look_at_memory(self) -> Found:
         self._must_answer()
-        return _worst(_memory(info) for info in self._infos.values())
+        return _worst((_fullness(info), shard, _memory(info)) for shard, info in self._infos.items())
 
     async def _look_at_replicas(self) -> Found:
-        least = min(int(info.get("connected_slaves", "0")) for info in self._must_answer())
-        wait, what = self._options.wait, f"replicas: {least}, wait={self._options.wait}"
+        counts = [int(info.get("connected_slaves", "0")) for info in self._must_answer()]
+        least, most, wait = min(counts), max(counts), self._options.wait
+        what = f"replicas: {least}{f' to {most}' if most > least else ''}, wait={wait}"
         if least < wait:
             text = "see why they do not follow, or ask for fewer with wait= in the store's URL"
             return fail(f"{what}: nothing would be answered", text)
@@ -117,33 +128,63 @@ class RedisChecks:
             return warn(f"{what}: a failover may lose what was answered last", text)
         return ok(f"{what}: {'each answer is held by as many' if wait else 'the server alone has it all'}")
 
-    async def _measure(self) -> Found:
+    async def _try_writing(self) -> Found:
+        """With a key of the store's, that goes again; a server that refuses says why."""
         self._must_answer()
+        for shard in self._infos:
+            _, *reached, _ = await self._servers.run(shard, [*self._write(shard), ("DEL", self._key(shard))])
+            if reached and reached[0] < self._options.wait:
+                what = f"wait={self._options.wait}: {reached[0]} have it after {self._options.wait_ms} ms"
+                text = "see why the replicas do not follow, or give them longer with wait_ms= in the store's URL"
+                return fail(f"{what}, so nothing is answered", text)
+        self._takes_writes = True
+        return ok(f"taken, with wait={self._options.wait}")
+
+    async def _measure(self) -> Found:
+        """Each server, as a request waits for it."""
+        self._must_answer()
+        if self._options.wait and not self._takes_writes:
+            raise Skipped("writes are not taken, so there is none to wait for")
+        return _worst([await self._time_server(shard) for shard in self._infos])
+
+    async def _time_server(self, shard: int) -> tuple[float, int, Found]:
+        asked: Sequence[Command] = self._write(shard) if self._options.wait else [("PING",)]
         took_ms: list[float] = []
-        for _ in range(_ROUND_TRIPS):
+        until = time.monotonic() + _MEASURE_S
+        while len(took_ms) < _ROUND_TRIPS and time.monotonic() < until:
             began = time.perf_counter()
-            await self._servers.run(0, [("PING",)])
+            await self._servers.run(shard, asked)
             took_ms.append(1_000 * (time.perf_counter() - began))
+        if self._options.wait:
+            await self._servers.run(shard, [("DEL", self._key(shard))])
         median, worst = statistics.median(took_ms), max(took_ms)
-        text = f"{median:.2f} ms a round trip (median of {_ROUND_TRIPS}; the slowest {worst:.2f} ms)"
+        what = f"a write with wait={self._options.wait}" if self._options.wait else "a round trip"
+        text = f"{median:.2f} ms {what} (median of {len(took_ms)}; the slowest {worst:.2f} ms)"
         if median < _SLOW_MS:
-            return ok(text)
-        return warn(text, "bring workers and store closer together, or see what keeps the store busy")
+            return median, shard, ok(text)
+        remedy = "bring workers, store and replicas closer together, or see what keeps the store busy"
+        return median, shard, warn(text, remedy)
 
     async def _look_at_clock(self) -> Found:
-        """What it is ahead of this machine, halfway through the question."""
         self._must_answer()
+        return _worst([await self._compare_clocks(shard) for shard in self._infos])
+
+    async def _compare_clocks(self, shard: int) -> tuple[float, int, Found]:
+        """What a server's is ahead of this machine's, halfway through the question."""
         began = time.time_ns()
-        there_ms = await self._time_ms(0)
+        there_ms = await self._time_ms(shard)
         here_ms = (began + time.time_ns()) / 2_000_000
-        written_ms = int(await self._get(0, "clock") or 0) / 1_000
-        text = f"{there_ms - here_ms:+.0f} ms from this machine's"
-        if written_ms - there_ms > _FAR_OFF_MS:
-            behind = f"{text}, and {(written_ms - there_ms) / 1_000:.1f} s behind what was written with it before"
-            return warn(behind, "let NTP keep the store's machine; deadlines stand, but its clock must come up again")
-        if abs(there_ms - here_ms) > _FAR_OFF_MS:
-            return warn(text, "let NTP keep both machines: deadlines are by the store's clock, logs by this one's")
-        return ok(text)
+        written_ms = int(await self._get(shard, "clock") or 0) / 1_000
+        ahead_ms, behind_ms = there_ms - here_ms, written_ms - there_ms
+        text = f"{ahead_ms:+.0f} ms from this machine's"
+        if behind_ms > _FAR_OFF_MS:
+            behind = f"{text}, and {behind_ms / 1_000:.1f} s behind what was written with it before"
+            remedy = "let NTP keep the store's machine; deadlines stand, but its clock must come up again"
+            return max(behind_ms, abs(ahead_ms)), shard, warn(behind, remedy)
+        if abs(ahead_ms) > _FAR_OFF_MS:
+            remedy = "let NTP keep both machines: deadlines are by the store's clock, logs by this one's"
+            return abs(ahead_ms), shard, warn(text, remedy)
+        return abs(ahead_ms), shard, ok(text)
 
     async def _look_at_backlog(self) -> Found:
         self._must_answer()
@@ -158,6 +199,15 @@ class RedisChecks:
         asked += [("ZCOUNT", f"{base}due", "-inf", now), ("ZRANGE", f"{base}due", 0, 0, "WITHSCORES")]
         invitations, groups, overdue, first = await self._servers.run(shard, asked)
         return Backlog(invitations + groups, overdue, max(0, now - int(float(first[1]))) if first else 0)
+
+    def _key(self, shard: int) -> str:
+        return f"{self._keys.base(shard)}doctor:{self._token}"
+
+    def _write(self, shard: int) -> Sequence[Command]:
+        """A write, and where replicas must have it the wait for them. What it writes goes by itself, should we not."""
+        write: Command = ("SET", self._key(shard), "", "PX", _KEPT_MS)
+        wait, wait_ms = self._options.wait, self._options.wait_ms
+        return [write, ("WAIT", wait, wait_ms)] if wait else [write]
 
     async def _time_ms(self, shard: int) -> float:
         ((seconds, microseconds),) = await self._servers.run(shard, [("TIME",)])
@@ -198,20 +248,43 @@ def _cannot_save(info: dict[str, str]) -> bool:
     return "err" in (info.get("aof_last_write_status"), info.get("rdb_last_bgsave_status"))
 
 
+def _fullness(info: dict[str, str]) -> float:
+    """What is used of the limit; buffers for replicas do not count towards it."""
+    most = int(info.get("maxmemory", "0"))
+    return _used(info) / most if most else 0.0
+
+
+def _used(info: dict[str, str]) -> int:
+    return int(info["used_memory"]) - int(info.get("mem_not_counted_for_evict", "0"))
+
+
 def _memory(info: dict[str, str]) -> Found:
     policy = info.get("maxmemory_policy", "noeviction")
-    most, used = int(info.get("maxmemory", 0)), int(info["used_memory"])
-    text = f"{used / 2**20:.0f} MiB of {f'{most / 2**20:.0f} MiB' if most else 'no limit'}, maxmemory-policy {policy}"
+    most = int(info.get("maxmemory", "0"))
+    text = f"{_size(_used(info))} of {_size(most) if most else 'no limit'}, maxmemory-policy {policy}"
     if policy.startswith("allkeys"):
         remedy = "set maxmemory-policy noeviction"
         if most:
             return fail(f"{text}: it forgets invitations when it is full, and workers refuse it", remedy)
         return warn(f"{text}: with a limit it would forget invitations", remedy)
-    if most and used > _NEARLY_FULL * most:
-        return warn(f"{text}: nearly full", "raise maxmemory, or lower --retention-s")
+    if _fullness(info) >= 1:
+        return fail(f"{text}: full, so it refuses all writes", _MORE_ROOM)
+    if _fullness(info) > _NEARLY_FULL:
+        return warn(f"{text}: nearly full", _MORE_ROOM)
     return ok(text)
 
 
-def _worst(found: Iterable[Found]) -> Found:
-    order = ["FAIL", "warn", "ok"]
-    return min(found, key=lambda one: order.index(one.verdict))
+def _size(count: int) -> str:
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
+def _worst(found: Iterable[tuple[float, int, Found]]) -> Found:
+    """Of what was found of each server: how bad it is, one of its shards, and in words."""
+    servers = list(found)
+    _, shard, worst = max(servers, key=lambda one: (_ORDER.index(one[2].verdict), one[0]))
+    if len(servers) == 1:
+        return worst
+    return worst._replace(text=f"{worst.text}, the server of shard {shard}, the worst of {len(servers)}")

@@ -1,4 +1,4 @@
-"""Whether the store is there, keeps what it is given, and is worked at. Nothing is written."""
+"""Whether the store is there, keeps what it is given, and is worked at. What is written to try it goes again."""
 
 from pathlib import Path
 from typing import Final, Protocol

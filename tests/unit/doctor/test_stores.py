@@ -1,19 +1,31 @@
 """What the doctor finds about stores, over real ones."""
 
 import asyncio
+import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hiredis import ReplyError
 
 from ringline_broker.doctor.report import Finding, run
 from ringline_broker.doctor.store import checks_of
 from ringline_broker.service.clock import SystemClock
 from ringline_broker.stores import open_store
+from ringline_broker.stores.redis.keys import Keys
 from tests.support.mosquitto import Mosquitto
-from tests.support.redis_servers import QUICK, RedisServer, primary_and_replica, redis_binary, valkey_binary
+from tests.support.redis_servers import (
+    QUICK,
+    RedisServer,
+    cluster,
+    eventually,
+    primary_and_replica,
+    redis_binary,
+    valkey_binary,
+)
 from tests.support.running import free_port
 from tests.support.services import missing
 
@@ -82,10 +94,30 @@ def test_a_redis_that_evicts(redis: RedisServer, limit: int, verdict: str) -> No
 
 
 def test_a_redis_that_is_nearly_full(redis: RedisServer) -> None:
+    examined(redis.url)  # from now on it has the scripts
     used = next(line for line in redis.call("INFO", "memory").decode().split() if line.startswith("used_memory:"))
-    redis.call("CONFIG", "SET", "maxmemory", int(int(used.split(":")[1]) * 1.1))
+    redis.call("CONFIG", "SET", "maxmemory", int(int(used.split(":")[1]) * 1.2))
     found = examined(redis.url)["memory"]
     assert (found.verdict, "raise maxmemory" in found.remedy) == ("warn", True)
+
+
+def test_a_redis_that_is_full(redis: RedisServer) -> None:
+    redis.call("CONFIG", "SET", "maxmemory", 1)
+    found = examined(redis.url)
+    memory, writes = found["memory"], found["writes"]
+    assert (memory.verdict, "raise maxmemory" in memory.remedy) == ("FAIL", True)
+    assert re.match(r"\d+\.\d [KM]iB of 1 B, maxmemory-policy noeviction: full", memory.text), memory
+    assert (writes.verdict, writes.remedy) == ("FAIL", "raise its maxmemory")
+    assert "OOM command not allowed" in writes.text
+
+
+def test_a_redis_that_refuses_writes_for_another_reason(redis: RedisServer) -> None:
+    assert verdicts(examined(redis.url))["writes"] == "ok"
+    redis.call("CONFIG", "SET", "min-replicas-to-write", 1)
+    writes = examined(redis.url)["writes"]
+    assert (writes.verdict, "NOREPLICAS" in writes.text) == ("FAIL", True)
+    redis.call("CONFIG", "SET", "min-replicas-to-write", 0)
+    assert redis.call("DBSIZE") == 0, "what it wrote is gone"
 
 
 @pytest.mark.parametrize("login", ["", ":wrong@"])
@@ -121,8 +153,47 @@ def test_replicas_that_nobody_waits_for() -> None:
     with primary_and_replica(redis_binary() or missing("redis-server")) as (primary, replica):
         found = examined(primary.url)["replicas"]
         assert (found.verdict, "wait=1" in found.remedy) == ("warn", True)
-        assert verdicts(examined(f"{primary.url}?wait=1"))["replicas"] == "ok"
+        before = _calls(primary, "wait")
+        waiting = examined(f"{primary.url}?wait=1")
+        assert _calls(primary, "wait") - before == 51, "one to see that they are taken, and fifty are measured"
+        assert (waiting["replicas"].verdict, waiting["writes"].text) == ("ok", "taken, with wait=1")
+        assert "ms a write with wait=1 (" in waiting["latency"].text
         assert "read-only replica" in examined(replica.url)["reached"].text
+        replica.pause()
+        waiting = examined(f"{primary.url}?wait=1&wait_ms=50")
+        assert (waiting["replicas"].verdict, waiting["writes"].verdict) == ("ok", "FAIL"), "it is still connected"
+        assert waiting["writes"].text == "wait=1: 0 have it after 50 ms, so nothing is answered"
+        assert waiting["latency"].verdict == "skipped"
+        assert primary.call("DBSIZE") == 0, "what it wrote is gone"
+
+
+def _calls(server: RedisServer, command: str) -> int:
+    """How often it was given this command."""
+    counted = re.search(rb"cmdstat_%b:calls=(\d+)" % command.encode(), server.call("INFO", "commandstats"))
+    return int(counted[1]) if counted else 0
+
+
+def test_every_server_of_a_cluster_is_looked_at() -> None:
+    with cluster(redis_binary() or missing("redis-server")) as nodes:
+        url = f"redis+cluster://{nodes[0].address}?shards=3"
+        found = examined(url)
+        assert "FAIL" not in verdicts(found).values(), found
+        assert re.search(r", the server of shard \d, the worst of 3$", found["latency"].text), found
+        for primary in nodes[:3]:
+            assert _calls(primary, "ping") == 50, "its round trips are measured"
+        bases = [Keys("ringline", 3).base(shard) for shard in range(3)]
+        ahead = int(1_000_000 * (time.time() + 3_600))
+        eventually(lambda: _set_somewhere(nodes[:3], f"{bases[2]}clock", ahead), "somebody has the last shard")
+        clock = examined(url)["clock"]
+        assert (clock.verdict, ", the server of shard 2, the worst of 3" in clock.text) == ("warn", True), clock
+
+
+def _set_somewhere(nodes: Sequence[RedisServer], key: str, value: int) -> bool:
+    """Whether one of these nodes has the key's slot, and now the value."""
+    for node in nodes:
+        with suppress(ReplyError):
+            return bool(node.call("SET", key, value) == b"OK")
+    return False
 
 
 def test_a_store_made_with_other_shards(redis: RedisServer) -> None:

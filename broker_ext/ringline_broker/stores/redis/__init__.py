@@ -7,6 +7,7 @@ one shard only.
     clock           string  the newest store time a process had when it committed or looked at the time, microseconds
     layout          string  number of this layout and of the shards, so that nobody reads it otherwise
     seen            string  written before a WAIT
+    doctor:TOKEN    string  for a moment, where `ringline doctor` tries to write
     due             zset    iid by when it is due
     unmarked:i, :g  zset    id by when it was committed or claimed, of invitations and groups whose mark is behind
     over            zset    kind, ticket and id by when it ended, of invitations and groups
