@@ -126,6 +126,12 @@ class RedisChecks:
         if (least or self._options.kind) and not wait:
             text = "wait=1 in the store's URL has a replica hold what is answered; it costs a round trip to that"
             return warn(f"{what}: a failover may lose what was answered last", text)
+        if 0 < wait < most:
+            text = (
+                f"wait={most} excludes that, and answers nothing while a replica is away; or leave one replica less; "
+                "or see that who fails over picks one that has it all (docs/scaling.md)"
+            )
+            return warn(f"{what}: a failover may promote a replica that lacks what was answered", text)
         return ok(f"{what}: {'each answer is held by as many' if wait else 'the server alone has it all'}")
 
     async def _try_writing(self) -> Found:
