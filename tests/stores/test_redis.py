@@ -233,6 +233,12 @@ def test_out_of_memory(run: Run, own: RedisServer) -> None:
         assert run(store.commit([then(one, accepted(one))])) == [True]
 
 
+def test_nothing_is_committed_in_every_shard(run: Run, own: RedisServer) -> None:
+    with opened(run, f"{own.url}?shards=3") as store:
+        assert run(store.commit([])) == []
+        assert len(own.call("KEYS", "ringline:*:clock")) == 3
+
+
 def test_a_server_that_forgets_when_it_is_full_is_no_store(own: RedisServer) -> None:
     own.call("CONFIG", "SET", "maxmemory", "1gb")
     own.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")

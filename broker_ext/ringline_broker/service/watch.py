@@ -42,18 +42,29 @@ class StoreWatch:
                 (self._back if answers else self._lost)()
 
     async def _asked(self) -> bool:
-        fault = await store_fault(self._store)
+        # reading is enough: a worker that has left the share could answer no sync either
+        fault = await store_fault(self._store, by_writing=False)
         if fault and self.answers:
             log.error("%s", fault)
         return not fault
 
 
-async def store_fault(store: Store) -> str:
-    """Why the store cannot be used just now; empty where it answers within a second."""
+async def store_fault(store: Store, *, by_writing: bool = True) -> str:
+    """Why the store cannot be used just now; empty where it answers within a second.
+
+    Args:
+        store: which.
+        by_writing: whether it must also take a write: one that is full reads well, and every call is in vain.
+    """
+    what = "does not answer"
     try:
-        await asyncio.wait_for(store.next_due(), WITHIN_S)
+        async with asyncio.timeout(WITHIN_S):
+            await store.next_due()
+            if by_writing:
+                what = "takes no writes"
+                await store.commit(())
     except StoreUnavailable as failed:
-        return f"the store does not answer: {failed}"
+        return f"the store {what}: {failed}"
     except TimeoutError:
-        return f"the store does not answer: nothing within {WITHIN_S:.0f} s"
+        return f"the store {what}: nothing within {WITHIN_S:.0f} s"
     return ""

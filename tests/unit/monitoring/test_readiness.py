@@ -1,6 +1,7 @@
 """Whether a server or a worker says that it takes requests, and what it counts of its connections."""
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -18,6 +19,8 @@ from ringline_broker.settings import Bounds, ConnectionLimits
 from ringline_broker.stores.memory import MemoryStore
 from ringline_broker.worker import Worker, WorkerConfig
 from tests.support.mosquitto import Mosquitto
+from tests.support.redis_servers import QUICK, RedisServer, redis_binary
+from tests.support.services import missing
 
 WITHIN_S = 10.0
 
@@ -95,6 +98,31 @@ def test_a_server() -> None:
         await stopping
 
     run(main())
+
+
+def test_a_store_that_is_full(tmp_path: Path) -> None:
+    async def main(broker: Mosquitto, redis: RedisServer) -> None:
+        worker = Worker(WorkerConfig(BrokerAddress("127.0.0.1", broker.port), "a secret share", redis.url))
+        await worker.start()
+        try:
+            assert await worker.unready() == ""
+            redis.call("CONFIG", "SET", "maxmemory", 1)
+            async with asyncio.timeout(WITHIN_S):
+                while not (why := await worker.unready()):  # the same millisecond is not written once more
+                    pass
+            assert re.match("the store takes no writes: redis at .*OOM command not allowed.*; raise its maxmem", why)
+            redis.call("CONFIG", "RESETSTAT")
+            await eventually(lambda: b"cmdstat_zrangebyscore:calls=3" in redis.call("INFO", "commandstats"))
+            assert worker._binding is not None
+            assert worker._binding.is_sharing, "it was looked at, and who asks what they missed is still answered"
+            redis.call("CONFIG", "SET", "maxmemory", 0)
+            assert await worker.unready() == ""
+        finally:
+            await worker.stop()
+
+    program = redis_binary() or missing("redis-server")
+    with Mosquitto(tmp_path) as broker, RedisServer(program, *QUICK) as redis:
+        run(main(broker, redis))
 
 
 async def _drains(one: Server | Worker) -> None:

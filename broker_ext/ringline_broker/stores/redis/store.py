@@ -55,7 +55,7 @@ class RedisStore(RedisGroups, RedisBlocks, RedisListing):
         asked = {
             shard: [self._commit_command(shard, [changes[at] for at in part]) for part in some]
             for shard, some in parts.items()
-        } or {0: [self._commit_command(0, ())]}
+        } or {shard: [self._commit_command(shard, ())] for shard in self._keys.shards}
         if not self._keys.indexed:
             return in_places(parts, await self._whole(self._commit_with_hints(changes, asked)))
         return in_places(parts, await self._each(asked))
