@@ -203,8 +203,8 @@ class Store(GroupStore, BlockStore, Protocol):
     async def commit(self, changes: Sequence[Change]) -> list[bool]:
         """Write new versions; for each whether it was written, False where the version was not the expected one.
 
-        Durable, as far as the store's setting says, when it returns. Without changes the time alone is written, wherever
-        a change could be, which tells whether it can.
+        Durable, as far as the store's setting says, when it returns. Without changes the time alone is written,
+        wherever a change could be, which tells whether it can.
         """
         ...
 
