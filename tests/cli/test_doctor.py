@@ -94,6 +94,8 @@ def test_a_deployment_as_we_write_it_is_well(
         seen.says(f"permissions, publish another's {name}", "ok", "the broker says so 2 of 4 times")
     for name in (GROUPS, PROBES):
         seen.says(f"permissions, {name}", "ok", "the broker says so 2 of 4 times")
+    seen.says("broker, workers' share", "ok", "may join")
+    seen.says("workers, share", "ok", "are in the share of this name")
     seen.says("permissions, leave a will to another", "ok", "nothing comes of it")
     seen.says("permissions, leave a retained message", "ok", "refused")
     seen.says("store, persistence", "ok", "append-only")
@@ -181,6 +183,33 @@ def test_an_acl_file_filters_but_lets_users_into_the_share(tmp_path: Path, monke
     out.says("broker, login", "fail", "refused for 'worker'", "RINGLINE_PASSWORD")
     out.says("broker, receive maximum", "skipped", "there is no login")
     out.says("permissions, test users", "skipped", "there is no login")
+
+
+def test_a_share_that_the_worker_may_not_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with WorkerRing(tmp_path) as ring:
+        broker = ring.mosquitto
+        monkeypatch.setenv("RINGLINE_PASSWORD", broker.env["RINGLINE_PASSWORD"])
+        url = f"mqtt://{broker.worker.username}@127.0.0.1:{broker.port}"
+        seen = Examined("--broker", url, "--store", "memory:", "--share", "WRONG", *USERS)
+    assert (seen.named("fail"), seen.code) == ({"broker, workers' share"}, 1), seen.checks
+    seen.says("broker, workers' share", "fail", "the share of this name, reason 0x87$", "RINGLINE_SHARE of worker.env")
+    seen.says("workers, share", "skipped", "the worker's account may not join it")
+    seen.says("permissions, subscribe the workers' share", "skipped", "not known to be the workers'")
+
+
+def test_a_share_that_no_worker_is_in(tmp_path: Path, start: Start) -> None:
+    """On a broker that lets everybody into any share, only what is delivered tells."""
+    with Mosquitto(tmp_path) as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        worker = start("worker", "--broker", url, "--store", "memory:", "--json", env={"RINGLINE_SHARE": "theirs"})
+        worker.event("working")
+        wrong = Examined("--broker", url, "--store", "memory:", "--share", "WRONG", *USERS)
+        right = Examined("--broker", url, "--store", "memory:", "--share", "theirs", *USERS)
+    wrong.says("broker, workers' share", "ok", "may join")
+    wrong.says("workers, share", "fail", "answer are in another share", "RINGLINE_SHARE of worker.env")
+    wrong.says("permissions, subscribe the workers' share", "skipped", "no worker is in it")
+    right.says("workers, share", "ok", "are in the share of this name")
+    right.says("permissions, subscribe the workers' share", "fail", "takes away 8 of 16", "dynamic security")
 
 
 def test_another_prefix_than_the_deployment_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,8 @@ class DoctorOptions:
         broker: The broker, mqtt[s]://USER@HOST:PORT, with the worker's user; its password comes from
             RINGLINE_PASSWORD.
         store: Where invitations are kept, as the worker has it, with all options.
-        share: The name of the workers' share, to see whether users are kept out of it; where left out RINGLINE_SHARE.
+        share: The name of the workers' share, RINGLINE_SHARE of worker.env, to see whether the workers are in it and
+            users are kept out; where left out RINGLINE_SHARE.
         user: A test user; give two, to see what each may do to the other. Their passwords come from
             RINGLINE_PASSWORD_1 and RINGLINE_PASSWORD_2.
         prefix: What all topics start with.
@@ -60,8 +61,8 @@ def doctor(options: DoctorOptions) -> int:
     """Look at a deployment, and say what to fix: a line a check, `ok`, `warn`, `FAIL` or `skipped`.
 
     It looks at the broker as a worker does, at what two test users may do, at the store, at whether workers answer, and
-    at this machine. It changes nothing. While it looks whether users are kept out of the workers' share, some requests
-    of others may be answered a second later. It ends with 0 where nothing failed, else with 1.
+    at this machine. It changes nothing. While it looks who is in the workers' share, some requests of others may be
+    answered a second later. It ends with 0 where nothing failed, else with 1.
     """
     start_logging("error", as_json=options.json)
     target, store = _target(options), _store(options.store)

@@ -114,6 +114,20 @@ class Device:
         """Subscribe; the reason code of the SUBACK."""
         return await self._ask(self._client.subscribe(topic_filter, qos=1)[1])
 
+    async def unsubscribe(self, topic_filter: str) -> int:
+        """Unsubscribe; the reason code of the UNSUBACK, which in MQTT 3.1.1 always is 0. All has come by then."""
+        return await self._ask(self._client.unsubscribe(topic_filter)[1])
+
+    async def visit(self, topic_filter: str) -> int:
+        """Subscribe, and unsubscribe with the next packet; the reason code of the SUBACK."""
+        subscribed = self._expect(self._client.subscribe(topic_filter, qos=1)[1])
+        await self.unsubscribe(topic_filter)
+        return await self._answer(subscribed)
+
+    def has(self, part: bytes) -> bool:
+        """Whether a message came that has this in it."""
+        return any(part in one.payload for one in self.heard)
+
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Publish; the reason code of the PUBACK, which in MQTT 3.1.1 always is 0."""
         return await self._ask(self._client.publish(topic, payload, qos=1, retain=retain).mid)
@@ -134,10 +148,16 @@ class Device:
         return True
 
     async def _ask(self, mid: int | None) -> int:
+        return await self._answer(self._expect(mid))
+
+    def _expect(self, mid: int | None) -> asyncio.Future[int]:
+        """The answer to what was just sent: asked for before the loop has had a turn, so that none is missed."""
+        asked: asyncio.Future[int] = self._loop.create_future()
         if mid is None or self._has_ended:
-            return ENDED
-        asked = self._asked[mid] = self._loop.create_future()
-        return await self._answer(asked)
+            asked.set_result(ENDED)
+        else:
+            self._asked[mid] = asked
+        return asked
 
     async def _answer(self, asked: "asyncio.Future[T]") -> T:
         try:
@@ -165,6 +185,7 @@ class Device:
         client.on_connect_fail = lambda _client, _data: self._tell(self._ended)
         client.on_disconnect = lambda *_: self._tell(self._ended)
         client.on_subscribe = lambda _client, _data, mid, codes, _more: self._tell(self._answered, mid, codes[0])
+        client.on_unsubscribe = lambda _client, _data, mid, codes, _more: self._tell(self._left, mid, codes)
         client.on_publish = lambda _client, _data, mid, code, _more: self._tell(self._answered, mid, code)
         client.on_message = lambda _client, _data, one: self._tell(
             self._came, Heard(one.topic, bytes(one.payload), one.retain)
@@ -183,6 +204,11 @@ class Device:
         asked = self._asked.pop(mid, None)
         if asked is not None and not asked.done():
             asked.set_result(code.value)
+
+    def _left(self, mid: int, codes: list[ReasonCode]) -> None:
+        asked = self._asked.pop(mid, None)
+        if asked is not None and not asked.done():
+            asked.set_result(codes[0].value if codes else 0)
 
     def _came(self, message: Heard) -> None:
         self.heard.append(message)

@@ -8,6 +8,7 @@ from ringline_broker.doctor import machine
 from ringline_broker.doctor.broker import BrokerChecks
 from ringline_broker.doctor.permissions import Permissions
 from ringline_broker.doctor.report import Check, Finding, Found, Skipped, run
+from ringline_broker.doctor.share import Share
 from ringline_broker.doctor.stage import Stage
 from ringline_broker.doctor.store import StoreChecks
 from ringline_broker.doctor.target import Target
@@ -24,16 +25,16 @@ async def examine(target: Target, store: StoreChecks) -> AsyncGenerator[Finding]
         store: the checks of the store; closed at the end.
     """
     broker, stage = BrokerChecks(target), Stage(target)
-    permissions = Permissions(target, stage)
+    permissions, share = Permissions(target, stage), Share(target, broker, stage)
     try:
-        for check in broker.all():
+        for check in (*broker.all(), share.of_worker()):
             yield await run(check)
         for check in _of_stage(stage, broker):
             yield await run(check)
         if target.users:
             async for finding in _together(permissions.together()):
                 yield finding
-            for check in permissions.alone():
+            for check in (share.of_workers(), share.of_users()):
                 yield await run(check)
         for check in (*store.all(), *machine.checks()):
             yield await run(check)

@@ -8,33 +8,17 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
-from itertools import permutations
 from typing import Final, NamedTuple, TypeVar
 
-from paho.mqtt.enums import MQTTProtocolVersion
-
 from ringline_broker.bindings.mqtt5.failures import LoginRefused
-from ringline_broker.doctor.device import V5, VERSIONS, Device, Will, is_refusal
+from ringline_broker.doctor.device import V5, Device, Will, is_refusal
 from ringline_broker.doctor.report import Check, Found, Skipped, fail, ok, warn
-from ringline_broker.doctor.stage import Home, Stage, new_event, request_of
+from ringline_broker.doctor.stage import SEEN_S, Stage, Try, new_event, request_of
 from ringline_broker.doctor.target import Target
 
 AREA: Final = "permissions"
 _SETTLE_S: Final = 0.3
 """How much longer than who should hear a message is waited for who should not."""
-_PROBES: Final = 16
-_SEEN_S: Final = 1.0
-
-
-class _Try(NamedTuple):
-    """Who tries something on whom."""
-
-    who: Home
-    other: Home
-    version: MQTTProtocolVersion
-
-    def __str__(self) -> str:
-        return f"{self.who.name!r} over {VERSIONS[self.version]}"
 
 
 class _Result(NamedTuple):
@@ -46,14 +30,14 @@ class _Result(NamedTuple):
         fault: what went through that should not, in words; empty for nothing.
     """
 
-    one: _Try
+    one: Try
     is_refused: bool
     fault: str = ""
 
 
 T = TypeVar("T")
-_Attempt = Callable[[_Try], Awaitable[_Result]]
-_Filter = Callable[[_Try], str]
+_Attempt = Callable[[Try], Awaitable[_Result]]
+_Filter = Callable[[Try], str]
 
 _HEAR_REMEDY: Final = (
     "let a user subscribe and receive {prefix}/u/NAME/evt and {prefix}/u/NAME/d/+ alone (Mosquitto: `ringline deploy "
@@ -70,17 +54,13 @@ _GROUP_REMEDY: Final = (
 _PROBE_REMEDY: Final = (
     "let the worker's user alone publish and hear {prefix}/probe/+: whoever else does may keep workers from starting"
 )
-_SHARE_REMEDY: Final = (
-    "have the broker refuse users the subscription (Mosquitto: dynamic security, as by `ringline deploy mosquitto`; "
-    "an acl_file never refuses one; EMQX: authorization.no_match = deny), and keep the share's name secret"
-)
 
 
 class Permissions:
     """The checks of permissions.
 
     Args:
-        target: the broker, its users and the share.
+        target: the broker and its users.
         stage: where the users are.
     """
 
@@ -105,10 +85,6 @@ class Permissions:
             Check(AREA, "leave a retained message", self._retain),
         )  # fmt: skip
 
-    def alone(self) -> tuple[Check, ...]:
-        """Checks that take requests away while they run."""
-        return (Check(AREA, "subscribe the workers' share", self._share, 60.0),)
-
     def _filters(self) -> dict[str, _Filter]:
         topics = self._topics
         return {
@@ -131,7 +107,7 @@ class Permissions:
             return fail("; ".join(faults), _HEAR_REMEDY)
         return ok("heard, and answers too")
 
-    async def _hears_own(self, one: _Try) -> str:
+    async def _hears_own(self, one: Try) -> str:
         home, topics, event = one.who, self._topics, new_event()
         own = (topics.events(home.name), topics.answers(home.name, home.id))
         async with self._device(one) as device:
@@ -151,13 +127,13 @@ class Permissions:
             return fail("; ".join(faults), _SAY_REMEDY)
         return ok("taken, and seen" if self._stage.sees_requests else "taken; nobody is there to see them")
 
-    async def _asks(self, one: _Try) -> str:
+    async def _asks(self, one: Try) -> str:
         topic = self._topics.requests(one.who.name)
         asked, request = request_of(one.who)
         async with self._device(one) as device:
             if is_refusal(await device.publish(topic, request)):
                 return f"{one} may not publish on {topic}"
-        if self._stage.sees_requests and not await self._stage.is_seen(asked, _SEEN_S):
+        if self._stage.sees_requests and not await self._stage.is_seen(asked, SEEN_S):
             return f"what {one} publishes on {topic} does not arrive"
         return ""
 
@@ -167,7 +143,7 @@ class Permissions:
         return _judged(await self._results(attempt), remedy)
 
     async def _results(self, attempt: _Attempt) -> list[_Result]:
-        async def tried(one: _Try) -> _Result:
+        async def tried(one: Try) -> _Result:
             try:
                 return await attempt(one)
             except LoginRefused:
@@ -175,7 +151,7 @@ class Permissions:
 
         return await self._each(tried)
 
-    async def _spy(self, made: _Filter, one: _Try) -> _Result:
+    async def _spy(self, made: _Filter, one: Try) -> _Result:
         """Subscribe to what is another's, and have something published there."""
         async with self._device(one) as spy:
             if is_refusal(await spy.subscribe(made(one))):
@@ -185,22 +161,22 @@ class Permissions:
             heard = self._foreign(one, spy)
         return _Result(one, is_refused=False, fault=f"hears {heard}" if heard else "")
 
-    def _foreign(self, one: _Try, spy: Device) -> str:
+    def _foreign(self, one: Try, spy: Device) -> str:
         """A topic of somebody else, or of the broker's own, of which something came."""
         users, own = f"{self._topics.prefix}/u/", f"{self._topics.prefix}/u/{one.who.name}/"
         strange = (h.topic for h in spy.heard if h.topic.startswith((users, "$SYS")) and not h.topic.startswith(own))
         return next(strange, "")
 
-    async def _make_event(self, one: _Try) -> _Result:
+    async def _make_event(self, one: Try) -> _Result:
         """As an event, and as one that the broker is to keep."""
         topic = self._topics.events(one.other.name)
         results = [await self._forge(one, topic, retain=retain) for retain in (False, True)]
         return next((result for result in results if result.fault), results[0])
 
-    async def _make_answer(self, one: _Try) -> _Result:
+    async def _make_answer(self, one: Try) -> _Result:
         return await self._forge(one, self._topics.answers(one.other.name, one.other.id), retain=False)
 
-    async def _forge(self, one: _Try, topic: str, *, retain: bool) -> _Result:
+    async def _forge(self, one: Try, topic: str, *, retain: bool) -> _Result:
         event = new_event()
         async with self._device(one) as device:
             code = await device.publish(topic, event, retain=retain)
@@ -219,7 +195,7 @@ class Permissions:
             return warn(text, _GROUP_REMEDY)
         return _judged(results, _GROUP_REMEDY)
 
-    async def _make_group_event(self, one: _Try) -> _Result:
+    async def _make_group_event(self, one: Try) -> _Result:
         """To a group that there is not, which the other listens to as its members would."""
         topic, event = self._topics.group_events(f"doctor-{secrets.token_hex(12)}"), new_event()
         async with self._device(one) as device, self._stage.device(one.other.account) as member:
@@ -229,7 +205,7 @@ class Permissions:
             is_heard = await member.hears(event, _SETTLE_S)
         return _Result(one, is_refusal(code), f"is heard on {topic}" if is_heard else "")
 
-    async def _make_probe(self, one: _Try) -> _Result:
+    async def _make_probe(self, one: Try) -> _Result:
         """Where the worker hears its own probes; whoever sees one, and sends it once more, has the self-test fail."""
         topic, event, control = f"{self._topics.prefix}/probe/{secrets.token_hex(12)}", new_event(), new_event()
         worker = self._stage.device(self._target.worker, is_worker=True)
@@ -242,7 +218,7 @@ class Permissions:
             is_heard = await worker.hears(event, _SETTLE_S)
         return _Result(one, is_refusal(code), f"is heard on {topic}" if is_heard else "")
 
-    async def _ask_as_another(self, one: _Try) -> _Result:
+    async def _ask_as_another(self, one: Try) -> _Result:
         asked, request = request_of(one.other)
         topic = self._topics.requests(one.other.name)
         async with self._device(one) as device:
@@ -253,11 +229,11 @@ class Permissions:
             return _Result(one, is_refused=True)
         control, own = request_of(one.other)
         await one.other.device.publish(topic, own)
-        await self._stage.is_seen(control, _SEEN_S)
+        await self._stage.is_seen(control, SEEN_S)
         is_taken = await self._stage.is_seen(asked, _SETTLE_S)
         return _Result(one, is_refusal(code), f"can ask in the name of {one.other.name!r}" if is_taken else "")
 
-    async def _leave_will(self, one: _Try) -> _Result:
+    async def _leave_will(self, one: Try) -> _Result:
         """Two wills: the one that must not come, and then the worker's own, after which it would have."""
         topic, event, control = self._topics.events(one.other.name), new_event(), new_event()
         async with self._device(one, Will(topic, event)) as device:
@@ -283,45 +259,13 @@ class Permissions:
         text = "turn them off (Mosquitto: retain_available false; EMQX: mqtt.retain_available = false)"
         return warn("the broker takes retained messages, which nothing of Ringline needs", text)
 
-    async def _share(self) -> Found:
-        """Join the workers' share for a moment: does it take requests away? The first who does ends it."""
-        tries = self._tries()
-        if not self._target.share:
-            raise Skipped("give its name, --share NAME or RINGLINE_SHARE")
-        is_granted = False
-        for one in tries:
-            result = await self._take_away(one)
-            is_granted |= not result.is_refused
-            if result.fault and self._stage.sees_requests:
-                return fail(f"{one} {result.fault}", _SHARE_REMEDY)
-            if not result.is_refused and not self._stage.sees_requests:
-                return warn(f"granted to {one}; no worker is there to see what it takes away", _SHARE_REMEDY)
-        return ok("granted, and nothing is taken away" if is_granted else "refused")
-
-    async def _take_away(self, one: _Try) -> _Result:
-        topics, asked = self._topics, list[bytes]()
-        topic = topics.requests(one.other.name)
-        async with self._device(one) as spy:
-            if is_refusal(await spy.subscribe(f"$share/{self._target.share}/{topics.requests('+')}")):
-                return _Result(one, is_refused=True)
-            for number, request in (request_of(one.other) for _ in range(_PROBES)):
-                asked.append(number)
-                await one.other.device.publish(topic, request)
-        seen = await asyncio.gather(*(self._stage.is_seen(number, _SEEN_S) for number in asked))
-        lost = seen.count(False)
-        return _Result(one, is_refused=False, fault=f"takes away {lost} of {_PROBES} requests" if lost else "")
-
     # How things are tried.
 
-    async def _each(self, work: Callable[[_Try], Awaitable[T]]) -> list[T]:
+    async def _each(self, work: Callable[[Try], Awaitable[T]]) -> list[T]:
         """By each user, over each version."""
-        return await asyncio.gather(*(work(one) for one in self._tries()))
+        return await asyncio.gather(*(work(one) for one in self._stage.tries()))
 
-    def _tries(self) -> list[_Try]:
-        pairs = permutations(self._stage.homes)
-        return [_Try(who, other, version) for who, other in pairs for version in VERSIONS]
-
-    def _device(self, one: _Try, will: Will | None = None) -> Device:
+    def _device(self, one: Try, will: Will | None = None) -> Device:
         return self._stage.device(one.who.account, one.version, will)
 
 

@@ -5,9 +5,10 @@ answers them, or where the worker's account hears them.
 import asyncio
 import secrets
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
-from typing import Any, Final, NamedTuple
+from itertools import permutations
+from typing import Final, NamedTuple
 
 from paho.mqtt.enums import MQTTProtocolVersion
 
@@ -15,13 +16,15 @@ from ringline.protocol.codec import pack
 from ringline.protocol.limits import REQUEST_ID_BYTES
 from ringline.protocol.requests import Get, encode_request
 from ringline_broker.bindings.mqtt5.failures import BrokerFailure, LoginRefused, name_of
-from ringline_broker.doctor.device import ANSWER_S, V5, Device, Will, is_refusal, said
+from ringline_broker.doctor.device import ANSWER_S, V5, VERSIONS, Device, Will, is_refusal, said
 from ringline_broker.doctor.report import Found, Skipped, fail, ok, warn
 from ringline_broker.doctor.target import Account, Target
 
 HINT: Final = (
     "give two test users, --user NAME --user NAME, and their passwords in RINGLINE_PASSWORD_1 and RINGLINE_PASSWORD_2"
 )
+SEEN_S: Final = 1.0
+"""Seconds in which a request is seen that somebody is there to see."""
 _NOBODY: Final = 0x10
 _AGAIN: Final = 4
 _SLOW_MS: Final = 30
@@ -50,6 +53,17 @@ class Home(NamedTuple):
         return self.account.name or ""
 
 
+class Try(NamedTuple):
+    """Who tries something on whom."""
+
+    who: Home
+    other: Home
+    version: MQTTProtocolVersion
+
+    def __str__(self) -> str:
+        return f"{self.who.name!r} over {VERSIONS[self.version]}"
+
+
 class Stage:
     """Connected by `log_in`; closed by `close`.
 
@@ -63,8 +77,10 @@ class Stage:
         self._homes: list[Home] = []
         self._watcher: Device | None = None
         self._worker: Device | None = None
+        self.has_workers = False
+        """Whether a worker answers."""
         self.sees_requests = False
-        """Whether a request that the broker takes is seen."""
+        """Whether a request that the broker takes is seen, by a worker or in its place."""
 
     async def log_in(self) -> Found:
         """Connect both users, each with its own topics, and the worker's account."""
@@ -80,7 +96,7 @@ class Stage:
         home = self.homes[0]
         code, took_ms = await self._timed(home)
         if took_ms is not None:
-            self.sees_requests = True
+            self.has_workers = self.sees_requests = True
             took_ms = min([took_ms, *[took or took_ms for _, took in [await self._timed(home) for _ in range(_AGAIN)]]])
             text = f"one answered a request in {took_ms:.1f} ms"
             return ok(text) if took_ms < _SLOW_MS else warn(text, _SLOW_REMEDY)
@@ -119,7 +135,11 @@ class Stage:
     async def is_seen(self, asked: bytes, bound_s: float) -> bool:
         """Whether a request reaches a worker, whose answer comes home, or the worker's account."""
         ears = [home.device for home in self.homes] + ([] if self._watcher is None else [self._watcher])
-        return await _any_of(_hears_of(ear, asked, bound_s) for ear in ears)
+        return await any_hears(ears, asked, bound_s)
+
+    def tries(self) -> list[Try]:
+        """Each user on the other, over each version."""
+        return [Try(who, other, version) for who, other in permutations(self.homes) for version in VERSIONS]
 
     async def show(self, home: Home) -> None:
         """Have everything published that is for this user alone: an event, an answer, and a request of theirs.
@@ -182,13 +202,9 @@ def new_event() -> bytes:
     return pack([f"ringline doctor {secrets.token_hex(12)}"])
 
 
-async def _hears_of(ear: Device, asked: bytes, bound_s: float) -> bool:
-    return await ear.until(lambda: any(asked in one.payload for one in ear.heard), bound_s)
-
-
-async def _any_of(waits: Iterable[Coroutine[Any, Any, bool]]) -> bool:
-    """Whether one of these comes true; the others are not waited for."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
+async def any_hears(ears: Iterable[Device], asked: bytes, bound_s: float) -> bool:
+    """Whether a request, or its answer, comes to one of these; the others are not waited for."""
+    tasks = [asyncio.ensure_future(_hears_of(ear, asked, bound_s)) for ear in ears]
     try:
         for done in asyncio.as_completed(tasks):
             if await done:
@@ -197,6 +213,10 @@ async def _any_of(waits: Iterable[Coroutine[Any, Any, bool]]) -> bool:
     finally:
         for task in tasks:
             task.cancel()
+
+
+async def _hears_of(ear: Device, asked: bytes, bound_s: float) -> bool:
+    return await ear.until(lambda: ear.has(asked), bound_s)
 
 
 _LOGIN_REMEDY: Final = (
