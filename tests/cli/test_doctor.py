@@ -22,6 +22,7 @@ from tests.support.services import missing
 
 USERS = ("--user", "alice", "--user", "bob")
 GROUPS = "publish a group's event"
+MEMBERS = "hear a group's event"
 PROBES = "publish in the self-test"
 ACL = """user worker
 topic read $share/#
@@ -71,16 +72,18 @@ class Examined:
         assert bool(one["remedy"]) == (verdict in ("warn", "fail")), one
 
 
+@pytest.mark.parametrize("group_topics", [False, True])
 def test_a_deployment_as_we_write_it_is_well(
-    tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch, group_topics: bool
 ) -> None:
-    with WorkerRing(tmp_path, redis.url) as ring:
+    with WorkerRing(tmp_path, redis.url, group_topics=group_topics) as ring:
         broker = ring.mosquitto
         for name, value in broker.env.items():
             monkeypatch.setenv(name, value)
         url = f"mqtt://{broker.worker.username}@127.0.0.1:{broker.port}"
         seen = Examined("--broker", url, "--store", redis.url, *USERS)
-    assert (seen.named("fail"), seen.named("skipped"), seen.code) == (set(), set(), 0), seen.checks
+    assert (seen.named("fail"), seen.code) == (set(), 0), seen.checks
+    assert seen.named("skipped") == (set() if group_topics else {f"permissions, {MEMBERS}"})
     assert seen.named("warn") <= {"workers, answer", "broker, round trip", "store, latency"}, seen.checks
     seen.says("broker, anonymous login", "ok", "refused")
     seen.says("broker, receive maximum", "ok", "1000")
@@ -100,7 +103,11 @@ def test_a_deployment_as_we_write_it_is_well(
     seen.says("permissions, leave a retained message", "ok", "refused")
     seen.says("store, persistence", "ok", "append-only")
     assert seen.sum["event"] == "examined"
-    assert seen.sum["ok"] + seen.sum["warn"] == len(seen.checks)
+    assert seen.sum["ok"] + seen.sum["warn"] + seen.sum["skipped"] == len(seen.checks)
+    if group_topics:
+        seen.says(f"permissions, {MEMBERS}", "ok", "^nothing comes of it; the broker says so 0 of 4 times$")
+    else:
+        seen.says(f"permissions, {MEMBERS}", "skipped", "groups have no topics here")
 
 
 def test_a_broker_that_lets_everybody_do_everything(tmp_path: Path) -> None:
@@ -118,6 +125,7 @@ def test_a_broker_that_lets_everybody_do_everything(tmp_path: Path) -> None:
     for name in ("publish another's event", "publish another's answer", "leave a will to another"):
         seen.says(f"permissions, {name}", "fail", r"is heard on .*; so does everybody", "acl_file")
     seen.says(f"permissions, {GROUPS}", "fail", r"is heard on \S+/g/\S+; so does everybody", "no `write` line")
+    seen.says(f"permissions, {MEMBERS}", "fail", r"no member, and hears \S+/g/\S+; so does everybody", "members alone")
     seen.says(f"permissions, {PROBES}", "fail", r"is heard on \S+/probe/\S+; so does everybody", "worker's user alone")
     seen.says("permissions, publish another's request", "fail", "in the name of 'bob'; so does everybody", "acl_file")
     seen.says("permissions, leave a retained message", "warn", "takes retained messages", "retain_available false")
@@ -142,7 +150,7 @@ def test_users_who_may_speak_for_groups_and_in_the_self_test(tmp_path: Path, mon
     with with_acl_file(tmp_path, acl) as broker:
         seen = Examined("--broker", f"mqtt://worker@127.0.0.1:{broker.port}", "--store", "memory:", *USERS)
     assert seen.named("fail") == {
-        "workers, answer", f"permissions, {GROUPS}", f"permissions, {PROBES}"
+        "workers, answer", f"permissions, {GROUPS}", f"permissions, {MEMBERS}", f"permissions, {PROBES}"
     }, seen.checks  # fmt: skip
     seen.says(f"permissions, {GROUPS}", "fail", r"'alice' over MQTT 5 is heard on ringline/v1/g/doctor-", "no user")
 

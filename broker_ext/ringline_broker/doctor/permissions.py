@@ -51,6 +51,10 @@ _GROUP_REMEDY: Final = (
     "let no user publish {prefix}/g/+/evt, and the worker alone with --group-topics (Mosquitto: `ringline deploy "
     "mosquitto` sets it up; by hand no `write` line for it in acl_file; EMQX: authorization.no_match = deny)"
 )
+_MEMBERS_REMEDY: Final = (
+    "let members alone receive {prefix}/g/GID/evt (Mosquitto with `ringline deploy mosquitto --group-topics`, workers "
+    "with --permissions dynsec --group-topics), or let the worker's user not publish there"
+)
 _PROBE_REMEDY: Final = (
     "let the worker's user alone publish and hear {prefix}/probe/+: whoever else does may keep workers from starting"
 )
@@ -79,6 +83,7 @@ class Permissions:
             Check(AREA, "publish another's request", partial(self._tried, self._ask_as_another, _SAY_REMEDY)),
             Check(AREA, "publish another's event", partial(self._tried, self._make_event, _SAY_REMEDY)),
             Check(AREA, "publish another's answer", partial(self._tried, self._make_answer, _SAY_REMEDY)),
+            Check(AREA, "hear a group's event", partial(self._tried, self._spy_on_group, _MEMBERS_REMEDY)),
             Check(AREA, "publish a group's event", self._group_events),
             Check(AREA, "publish in the self-test", partial(self._tried, self._make_probe, _PROBE_REMEDY)),
             Check(AREA, "leave a will to another", partial(self._tried, self._leave_will, _SAY_REMEDY)),
@@ -185,6 +190,17 @@ class Permissions:
         await self._stage.show(one.other)
         is_heard = await one.other.device.hears(event, _SETTLE_S)
         return _Result(one, is_refusal(code), f"is heard on {topic}" if is_heard else "")
+
+    async def _spy_on_group(self, one: Try) -> _Result:
+        """Where groups have topics, and so the worker publishes there. Of this group nobody is a member."""
+        topic, event = self._topics.group_events(f"doctor-{secrets.token_hex(12)}"), new_event()
+        async with self._device(one) as spy:
+            codes = [await spy.subscribe(wanted) for wanted in (topic, self._topics.group_events("+"))]
+            if is_refusal(await self._stage.worker.publish(topic, event)):
+                raise Skipped("groups have no topics here: the worker's account may not publish there")
+            await self._stage.show(one.who)
+            is_heard = await spy.hears(event, _SETTLE_S)
+        return _Result(one, all(map(is_refusal, codes)), f"is no member, and hears {topic}" if is_heard else "")
 
     async def _group_events(self) -> Found:
         """Members hear what comes there; on a broker that knows who is one, no test user is."""
