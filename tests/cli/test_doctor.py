@@ -22,6 +22,7 @@ from tests.support.services import missing
 
 USERS = ("--user", "alice", "--user", "bob")
 GROUPS = "publish a group's event"
+LOCK = "broker, lock on roles"
 MEMBERS = "hear a group's event"
 PROBES = "publish in the self-test"
 ACL = """user worker
@@ -83,7 +84,7 @@ def test_a_deployment_as_we_write_it_is_well(
         url = f"mqtt://{broker.worker.username}@127.0.0.1:{broker.port}"
         seen = Examined("--broker", url, "--store", redis.url, *USERS)
     assert (seen.named("fail"), seen.code) == (set(), 0), seen.checks
-    assert seen.named("skipped") == (set() if group_topics else {f"permissions, {MEMBERS}"})
+    assert seen.named("skipped") == (set() if group_topics else {f"permissions, {MEMBERS}", LOCK})
     assert seen.named("warn") <= {"workers, answer", "broker, round trip", "store, latency"}, seen.checks
     seen.says("broker, anonymous login", "ok", "refused")
     seen.says("broker, receive maximum", "ok", "1000")

@@ -8,6 +8,7 @@ from ringline_broker.doctor import machine
 from ringline_broker.doctor.broker import BrokerChecks
 from ringline_broker.doctor.permissions import Permissions
 from ringline_broker.doctor.report import Check, Finding, Found, Skipped, run
+from ringline_broker.doctor.role_lock import RoleLock
 from ringline_broker.doctor.share import Share
 from ringline_broker.doctor.stage import Stage
 from ringline_broker.doctor.store import StoreChecks
@@ -27,7 +28,7 @@ async def examine(target: Target, store: StoreChecks) -> AsyncGenerator[Finding]
     broker, stage = BrokerChecks(target), Stage(target)
     permissions, share = Permissions(target, stage), Share(target, broker, stage)
     try:
-        for check in (*broker.all(), share.of_worker()):
+        for check in (*broker.all(), RoleLock(target, broker).check(), share.of_worker()):
             yield await run(check)
         for check in _of_stage(stage, broker):
             yield await run(check)

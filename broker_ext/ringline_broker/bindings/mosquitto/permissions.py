@@ -41,9 +41,9 @@ _GENTLY_AT_ONCE, _GENTLY_MS = 4, 100
 """Likewise where nobody waits, and the pause after them: the broker writes its file for each, and does nothing else."""
 _LOOK_AGAIN_MS: Final = (5, 40)
 """How long to wait for a lock that another worker has, from and to."""
-_HELD_MS: Final = int(1_200 * ANSWER_S)
+HELD_MS: Final = int(1_200 * ANSWER_S)
 """A lock that somebody had for so long is a dead worker's: what a living one sends is given up before."""
-_PATIENCE_MS: Final = _HELD_MS + int(1_000 * ANSWER_S)
+_PATIENCE_MS: Final = HELD_MS + int(1_000 * ANSWER_S)
 """How long a lock is waited for: longer than a dead worker can have it."""
 
 Groups = frozenset[str]
@@ -78,7 +78,7 @@ class Permissions:
         self._control = Control(clock)
         self._keeper: Keeper | None = None
         self._changing = asyncio.Lock()
-        self._lock_name = f"{topics.prefix}/lock"
+        self._lock_name = self._roles.lock
         self._holder: tuple[str, int] | None = None
         self.members: Members = _nobody
 
@@ -209,7 +209,7 @@ class Permissions:
     def _is_left(self) -> bool:
         """Whether somebody has had the lock for too long; said once."""
         holder = self._holder
-        if holder is None or self._clock.monotonic_ms() - holder[1] < _HELD_MS:
+        if holder is None or self._clock.monotonic_ms() - holder[1] < HELD_MS:
             return False
         self._holder = None
         return True

@@ -65,6 +65,8 @@ class Roles:
         self._prefix = topics.prefix
         self.users_head = f"{self._prefix}/u/"
         """What the name of each user's own role starts with."""
+        self.lock = f"{self._prefix}/lock"
+        """The name of a role that gives nothing: while it is there, whoever made it changes the users' roles."""
 
     def worker(self, share: str, *, has_group_topics: bool) -> Role:
         """What a worker needs: requests through the share, events and answers out, and its self-test."""
