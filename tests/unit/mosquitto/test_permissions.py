@@ -356,7 +356,7 @@ def test_who_may_not_manage_permissions_is_told_so(tmp_path: Path) -> None:
 
 def test_a_worker_with_another_share_or_password_is_told_what_to_look_at(tmp_path: Path) -> None:
     async def scenario(broker: Deployed) -> None:
-        with pytest.raises(SubscribeRefused, match=r"0x87: the share's name must be .* RINGLINE_SHARE of worker\.env"):
+        with pytest.raises(SubscribeRefused, match=r"0x87; the share's name must be .* RINGLINE_SHARE of worker\.env"):
             await WorkerBinding(broker.worker, TOPICS, "another", CLOCK).start()
         wrong = replace(broker.worker, password=b"another")
         with pytest.raises(LoginRefused, match=r"check the user in --broker, and RINGLINE_PASSWORD .* worker\.env"):
