@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +12,7 @@ from tests.support.beside import WorkerRing
 from tests.support.redis_servers import QUICK, RedisServer, redis_binary
 from tests.support.running import Ring
 from tests.support.services import missing
+from tests.support.timed import TimedRing
 
 # what is made up is judged by what comes of it, never by how long it took: the machine may have other things to do
 settings.register_profile(
@@ -35,21 +37,33 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return "memory:" if request.param == "memory" else f"sqlite:{tmp_path / 'ringline.sqlite'}"
 
 
-@pytest.fixture(params=["memory", "sqlite", "mosquitto", "mosquitto-redis"])
+SITES: Final = (
+    "amqtt-memory", "amqtt-sqlite", "amqtt-redis", "mosquitto-memory", "mosquitto-sqlite", "mosquitto-redis",
+    "mosquitto-redis-topics",
+)  # fmt: skip
+"""Broker and store. Groups have topics of their own on aMQTT, and beside a Mosquitto where it says so; elsewhere their
+events go to each member.
+"""
+
+
+@pytest.fixture(params=SITES)
 def ring(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ring]:
-    """A server whose time the test moves: embedded, over each store that one process has for itself, and a worker
-    beside Mosquitto, over sqlite and over redis, where groups have topics of their own.
-    """
-    clock, store = ManualClock(), f"sqlite:{tmp_path / 'ringline.sqlite'}"
-    if request.param == "mosquitto-redis":
+    """A server whose time the test moves: embedded, or a worker beside a Mosquitto, each over every store."""
+    clock = ManualClock()
+    broker, kind, *topics = request.param.split("-")
+    store = _store(request, kind, tmp_path)
+    beside = broker == "mosquitto"
+    with WorkerRing(tmp_path, store, clock, group_topics=bool(topics)) if beside else TimedRing(store, clock) as ring:
+        yield ring
+
+
+def _store(request: pytest.FixtureRequest, kind: str, folder: Path) -> str:
+    """The URL of an empty store."""
+    if kind == "redis":
         server: RedisServer = request.getfixturevalue("redis_server")
         server.call("FLUSHALL")
-        store = server.url
-    elif request.param == "memory":
-        store = "memory:"
-    beside, group_topics = request.param.startswith("mosquitto"), request.param == "mosquitto-redis"
-    with WorkerRing(tmp_path, store, clock, group_topics=group_topics) if beside else Ring(store, clock) as ring:
-        yield ring
+        return server.url
+    return "memory:" if kind == "memory" else f"sqlite:{folder / 'ringline.sqlite'}"
 
 
 @pytest.fixture

@@ -5,13 +5,10 @@ from typing import Any, Final, Self
 
 from ringline_broker.server import ServerConfig
 from ringline_broker.service.ports import Clock, Store
-from ringline_broker.stores.redis.store import RedisStore
-from ringline_broker.stores.redis.url import is_redis, parse
-from ringline_broker.testing import ManualClock
 from ringline_broker.worker import Worker, WorkerConfig
-from tests.stores.kinds import MachineTime
 from tests.support.deployed import PASSWORD, Deployed
 from tests.support.running import Device, Ring
+from tests.support.timed import redis_on_test_time
 
 _RAW: Final = ("alice", "bob", "carol", "mallory")
 """Users whom tests let in without a client of ours."""
@@ -21,9 +18,7 @@ class TimedWorker(Worker):
     """A worker whose redis has the time of the test's clock, where that is moved by hand."""
 
     def open_store(self) -> Store:
-        if is_redis(self._config.store) and isinstance(self._clock, ManualClock):
-            return RedisStore(parse(self._config.store), self._clock, MachineTime(self._clock))
-        return super().open_store()
+        return redis_on_test_time(self._config.store, self._clock) or super().open_store()
 
 
 class WorkerRing(Ring):
