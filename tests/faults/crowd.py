@@ -93,8 +93,10 @@ class Crowd(Stage):
                 is_told, what = partial(_is_told, device, call), f"told at {device.name} how {call.iid} ended"
                 device.heard.wait_for(is_told, what, invite_id=call.iid)
 
-    def judge(self, bound_s: float = BOUND_S, *, outage: bool = False) -> Counter[str]:
-        """Wait until all is over and check every call; how often each outcome came.
+    def judge(
+        self, bound_s: float = BOUND_S, *, outage: bool = False
+    ) -> tuple[Counter[str], dict[str, InvitationState | None]]:
+        """Wait until all is over and check every call; how often each outcome came, and what the server says of each.
 
         Args:
             bound_s: how long to wait for each.
@@ -102,16 +104,16 @@ class Crowd(Stage):
         """
         self.await_end(bound_s)
         self.await_spectators()
-        outcomes = judge(self)
+        states = self.states()
+        outcomes = judge(self, states)
         for call in self._group_calls():
             for device in self._spectators(call):
                 _check_spectator(call, device)
-        states = self.states()
         for calls in self._busy.values():
             for call, other in zip(calls[::2], calls[1::2], strict=True):
                 lower, higher = sorted((call.iid, other.iid), key=str.encode)
                 _check_pair(states[lower], states[higher], outage=outage)
-        return outcomes
+        return outcomes, states
 
     def _begin_crossing(self) -> Call | None:
         """Two users ring each other, where any two are free; who is called accepts."""

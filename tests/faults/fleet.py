@@ -26,9 +26,9 @@ class Watch:
         self.heard = 0
         self.cut = 0
         self.repeats_answered = 0
-        self._trap: tuple[str, int, Callable[[], None]] | None = None
+        self._trap: tuple[str, int, Callable[[], object]] | None = None
 
-    def set_trap(self, what: str, after: int, spring: Callable[[], None]) -> None:
+    def set_trap(self, what: str, after: int, spring: Callable[[], object]) -> None:
         """Spring at the next message but `after` that is `sent` or `heard`, on the thread that sends or hears it."""
         with self.changed:
             self._trap = (what, after, spring)
@@ -131,13 +131,13 @@ class FaultRecorder(Recorder):
 
     def _note(self, name: str, event: Any) -> None:
         with self._changed:
-            self._of[getattr(event, "invite_id", None)].append((name, event))
+            self._of[getattr(event, "invite_id", None) or getattr(event, "group_id", None)].append((name, event))
         super()._note(name, event)
 
-    def of(self, invite_id: str) -> list[Heard]:
-        """The callbacks of one invitation so far, in order."""
+    def of(self, about: str) -> list[Heard]:
+        """The callbacks of one invitation so far, in order; or those of a group, without its invitations."""
         with self._changed:
-            return list(self._of.get(invite_id, ()))
+            return list(self._of.get(about, ()))
 
     def wait_for(
         self, is_so: Callable[[], object], what: str, bound_s: float = BOUND_S, invite_id: str | None = None
@@ -172,6 +172,11 @@ class WatchedDevice:
     @property
     def name(self) -> str:
         return self.client.device
+
+    @property
+    def connects(self) -> int:
+        """How often it heard that it is connected."""
+        return len(self.heard.events("connected"))
 
 
 class Fleet:
@@ -228,6 +233,16 @@ class Fleet:
 
         with self.watch.changed:
             assert self.watch.changed.wait_for(noticed, BOUND_S), "a device does not notice that its connection is gone"
+
+    def connects(self) -> int:
+        """How often devices connected."""
+        return sum(device.connects for device in self.devices)
+
+    def assert_all_synced(self) -> None:
+        """Every device asked what it had missed whenever it connected."""
+        for device in self.devices:
+            connects, asked = device.connects, device.client.counts.syncs
+            assert asked >= connects, f"{device.name} connected {connects} times, and asked {asked}"
 
     def counts(self) -> Counts:
         """All devices' counts together."""

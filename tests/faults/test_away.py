@@ -347,7 +347,7 @@ def test_the_servers_clock_may_be_set_by_a_year_while_it_rings(ring: Ring, off_m
     assert _heard_at_first(ring.device("bob", "late", since=house.alice.client.since)) == [MISSED]
 
 
-@pytest.mark.parametrize("ring", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ring", ["amqtt-sqlite"], indirect=True)
 def test_the_servers_clock_may_be_set_back_by_a_year_while_it_is_down(ring: Ring) -> None:
     clock = _clock_of(ring)
     house = House(ring)
@@ -368,7 +368,7 @@ def test_the_servers_clock_may_be_set_back_by_a_year_while_it_is_down(ring: Ring
     house.alice.heard.wait(ENDED, invite_id=again)
 
 
-@pytest.mark.parametrize("ring", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ring", ["amqtt-sqlite"], indirect=True)
 def test_a_deadline_far_away_is_kept_over_a_restart_and_not_made_longer(ring: Ring) -> None:
     clock = _clock_of(ring)
     house = House(ring)

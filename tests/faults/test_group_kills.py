@@ -50,9 +50,12 @@ def test_a_removal_has_all_its_consequences_wherever_the_server_dies(
             assert len(device.heard.events("invitation_dropped")) == ROUNDS
         assert bob.heard.events("group_counter_changed", key="after") == []
         counts = fleet.counts()
-        tell(kills=server.kills, retries=counts.retries, repeats_dropped=counts.repeats_dropped, syncs=counts.syncs)
+        tell(
+            kills=server.kills, retries=counts.retries, repeats_dropped=counts.repeats_dropped,
+            connects=fleet.connects(), syncs=counts.syncs,
+        )  # fmt: skip
         assert server.kills == ROUNDS
-        assert counts.syncs > 0
+        fleet.assert_all_synced()
 
 
 def _member(fleet: Fleet, user: str) -> WatchedDevice:

@@ -168,7 +168,8 @@ def test_a_broker_that_loses_everything_gives_no_answer_and_does_not_hold_up_clo
         assert proxy.counts.lost >= 2
 
 
-@pytest.mark.parametrize("ring", ["memory", "sqlite"], indirect=True)  # beside a broker, only the worker ends
+# beside a broker, only the worker ends
+@pytest.mark.parametrize("ring", ["amqtt-memory", "amqtt-sqlite"], indirect=True)
 def test_a_broker_that_dies_is_noticed_and_found_again(ring: Ring) -> None:
     alice = ring.device("alice")
     ring.stop()

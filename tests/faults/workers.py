@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from typing import Final, Self
 from urllib.request import urlopen
 
 from tests.support.bound import BOUND_S
+from tests.support.redis_servers import eventually
 from tests.support.running import free_port
 
 ROOT: Final = Path(__file__).parents[2]
@@ -26,6 +28,11 @@ SHARE: Final = "a secret of this test"
 LEASE_S: Final = 1
 START_S: Final = 30.0
 _METRIC: Final = re.compile(rb"^ringline_(\w+?)(?:_total)? ([0-9.e+]+)$", re.MULTILINE)
+
+
+def now_ms() -> int:
+    """The time of this machine, which is the server's too: epoch milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +86,11 @@ class Workers:
         ways: how each reaches broker and store.
 
     Attributes:
-        kills: how many were killed.
+        killed_at: when each was that was killed, epoch milliseconds.
     """
 
     def __init__(self, folder: Path, ways: Sequence[Way]) -> None:
-        self.kills = 0
+        self.killed_at: list[int] = []
         self._places = [_Place(way, folder / f"worker-{at}.log") for at, way in enumerate(ways)]
         self._dying: list[_Place] = []
         self._lock = threading.Lock()
@@ -109,7 +116,7 @@ class Workers:
             place = rng.choice([place for place in self._places if place not in self._dying])
             place.send(signal.SIGKILL)
             self._dying.append(place)
-            self.kills += 1
+            self.killed_at.append(now_ms())
 
     def replace_dead(self) -> None:
         """Start another for each that was killed, and wait until it works."""
@@ -133,6 +140,11 @@ class Workers:
     def counted(self, name: str) -> int:
         """What all of them had counted at the last look."""
         return sum(place.before[name] + place.now[name] for place in self._places)
+
+    def await_sharing(self) -> None:
+        """Wait until all of them take requests."""
+        everyone = range(len(self._places))
+        eventually(lambda: all(self.shares(at) for at in everyone), "all workers are in the share")
 
     def shares(self, at: int) -> bool:
         """Whether this one takes requests now."""
