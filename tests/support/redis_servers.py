@@ -53,14 +53,14 @@ class RedisServer:
 
     Args:
         binary: the program.
-        options: settings, as on its command line; `{port}` stands for the port.
+        options: settings, as on its command line; `{port}` stands for the port, `{bus}` for another one.
         config: the text of a configuration file that it may rewrite, as sentinels must have.
     """
 
     def __init__(self, binary: str, *options: str, config: str | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ringline-redis-"))
         self._binary, self._options, self._config = binary, options, config
-        self.port = free_port()
+        self.port, self._bus = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._said: list[bytes] = []
 
@@ -69,7 +69,7 @@ class RedisServer:
             with suppress(ConnectionError):
                 self.start()
                 return self
-            self.port = free_port()
+            self.port, self._bus = free_port(), free_port()
         raise AssertionError(f"{self._binary} does not start: {b''.join(self._said).decode()}")
 
     def __exit__(self, *_: object) -> None:
@@ -85,21 +85,23 @@ class RedisServer:
                 path.write_text(self._config)
             words += [str(path), "--sentinel"]
         words += ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        words += [word.replace("{port}", str(self.port)) for word in self._options]
+        words += [word.replace("{port}", str(self.port)).replace("{bus}", str(self._bus)) for word in self._options]
         self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.folder)
-        ready = threading.Event()
-        threading.Thread(target=self._listen, args=(self._process.stdout, ready), daemon=True).start()
-        if not ready.wait(WITHIN_S) or self._process.poll() is not None:
+        decided, signs = threading.Event(), list[bytes]()
+        threading.Thread(target=self._listen, args=(self._process.stdout, decided, signs), daemon=True).start()
+        if not decided.wait(WITHIN_S) or not signs:  # it may have said its last word, and not have ended yet
             self.kill()
             raise ConnectionError(f"{self._binary} does not start")
 
-    def _listen(self, output: IO[bytes], ready: threading.Event) -> None:
+    def _listen(self, output: IO[bytes], decided: threading.Event, signs: list[bytes]) -> None:
+        """Note all it says, and what of it says that it is ready; decided is set then, or at the end of it."""
         with output:
             for line in output:
                 self._said.append(line)
                 if any(sign in line for sign in _READY):
-                    ready.set()
-        ready.set()
+                    signs.append(line)
+                    decided.set()
+        decided.set()
 
     def kill(self) -> None:
         """End it at once, as with -9."""
@@ -212,10 +214,10 @@ def cluster(binary: str) -> Generator[list[RedisServer]]:
 
 
 def _node(binary: str) -> RedisServer:
-    bus = ("--cluster-port", str(free_port()))
     return RedisServer(
-        binary, *QUICK, *_SYNCS_AT_ONCE, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", *bus
-    )
+        binary, *QUICK, *_SYNCS_AT_ONCE, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
+        "--cluster-port", "{bus}",
+    )  # fmt: skip
 
 
 def _listed(node: RedisServer, word: bytes) -> int:
