@@ -285,4 +285,7 @@ async def _closed(gid: str, closing: Awaitable[None], lost: Lost) -> frozenset[s
     except (StoreUnavailable, BrokerUnavailable) as failed:
         log.error("the topic of group %s is not closed yet: %s", gid, failed)  # noqa: TRY400 - it has said what it is
         return frozenset((gid,))
+    except Exception:
+        log.exception("the topic of group %s is not closed; recovery closes it after the lease", gid)
+        return frozenset((gid,))
     return lost if isinstance(lost, frozenset) else await lost
